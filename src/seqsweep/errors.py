@@ -1,0 +1,21 @@
+"""The errors that a user can cause; each prints as one sentence, without a traceback."""
+
+
+class UserError(Exception):
+    """What is wrong, the value received and what is accepted, in one sentence."""
+
+
+class ConfigError(UserError):
+    """A configuration value of the wrong type, out of its range or at odds with another."""
+
+
+class DataError(UserError):
+    """A data set that is missing, malformed or inconsistent."""
+
+
+class TrackingError(UserError):
+    """A tracking store that cannot be opened or written."""
+
+
+class SearchError(UserError):
+    """A search space, sampler, pruner or study that cannot be used as asked."""
