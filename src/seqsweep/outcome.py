@@ -1,0 +1,30 @@
+"""How a trial ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The trial reached its end with these finite values, one an objective."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The pruner stopped the trial at its report number `step`."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial ended without a value; `reason` is one line."""
+
+    reason: str
+    traceback: str = ""
+
+
+Outcome = Completed | Pruned | Failed

@@ -1,0 +1,111 @@
+"""The trial process: runs one Hydra job and says up the pipe how it went."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from seqsweep.errors import UserError
+from seqsweep.process.channel import TrialPruned, open_current
+from seqsweep.process.messages import Raised, Returned, Stopped
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task function with the composed config of one Hydra job and the environment of its slot."""
+
+    function: Callable[[DictConfig], Any]
+    config: DictConfig
+    folder: Path
+    hydra_context: HydraContext
+    environment: dict[str, str]
+
+
+def main(payload: bytes, connection: Connection) -> None:
+    """Runs the pickled `(Job, Hydra's singletons)` and sends its outcome as the last message."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
+    _end_with_the_worker()
+    job, singletons = cloudpickle.loads(payload)
+    os.environ.update(job.environment)
+    _write_output_to(job.folder / "output.log")
+    faulthandler.enable()
+    open_current(connection)
+    connection.send(_run(job, singletons))
+    connection.close()
+
+
+def _end_with_the_worker() -> None:
+    """Ends this process when the worker that started it is gone, however it went."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write_output_to(path: Path) -> None:
+    """Sends stdout and stderr, those of C++ libraries too, into the job's folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _run(job: Job, singletons: dict[Any, Any]) -> Returned | Stopped | Raised:
+    setup_globals()
+    Singleton.set_state(singletons)
+    HydraConfig.instance().set_config(job.config)
+    try:
+        result = run_job(
+            hydra_context=job.hydra_context,
+            task_function=lambda config: _call(job.function, config),
+            config=job.config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    except BaseException as error:  # Hydra's own, as for a folder that cannot be made
+        return _raised(error)
+    value = result._return_value  # the property would print and raise
+    if result.status is not JobStatus.COMPLETED:
+        return _raised(value)
+    return value if isinstance(value, Stopped) else Returned(value)
+
+
+def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """Calls the task so that to Hydra a pruned job is a completed one, and an exit a failed one."""
+    try:
+        return function(config)
+    except TrialPruned:
+        return Stopped()
+    except SystemExit as error:
+        raise RuntimeError(f"the function called sys.exit({error.code!r})") from error
+
+
+def _raised(error: BaseException) -> Raised:
+    text = "".join(traceback.format_exception(error))
+    print(text, file=sys.stderr, flush=True)
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, UserError):
+        return Raised(lines[0], "")
+    return Raised(f"{type(error).__name__}: {lines[0]}".removesuffix(": "), text)

@@ -1,0 +1,38 @@
+"""A config as it is recorded: without what is hidden, and flat, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+def visible(config: DictConfig, hidden: Iterable[str]) -> dict[str, Any]:
+    """Gives the resolved config without Hydra's own part and without the `hidden` keys."""
+    left_out = {"hydra", *hidden}
+    resolved = {}
+    for key in config:
+        if key not in left_out:
+            value = config[key]
+            is_node = OmegaConf.is_config(value)
+            resolved[str(key)] = OmegaConf.to_container(value, resolve=True) if is_node else value
+    return resolved
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Gives the leaves by dotted key, as text."""
+    leaves: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = text(value)
+    return leaves
+
+
+def text(value: Any) -> str:
+    """Writes a value as YAML would: null, true, 0.001."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
