@@ -1,0 +1,195 @@
+"""Tracking by MLflow's client: states are set by us, never by a context manager or an environment.
+
+`with mlflow.start_run()` would record a pruned trial as FAILED, and its global state is not made
+for several runs at a time.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.utils import mlflow_tags
+
+from seqsweep.config import TrackingConfig
+from seqsweep.errors import TrackingError
+from seqsweep.outcome import Completed, Failed, Outcome, Pruned
+from seqsweep.process.messages import Point, now_ms
+from seqsweep.tracking.base import Run, RunRecord, Tracking
+
+# MLflow's own limits for one call of log_batch.
+MOST_METRICS = 1000
+MOST_PARAMS = 100
+
+
+class MlflowRun(Run):
+    """A run and the client that writes it."""
+
+    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
+        self.id = run_id
+        self._client = client
+        self._experiment_id = experiment_id
+
+    def log(self, points: Iterable[Point]) -> None:
+        """Adds points to curves, in batches."""
+        self._log([Metric(p.name, p.value, p.time_ms, p.step) for p in points])
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._client.log_batch(self.id, tags=[RunTag(*pair) for pair in tags.items()])
+
+    def add_file(self, path: Path) -> None:
+        """Keeps a copy of the file `path`."""
+        self._client.log_artifact(self.id, str(path))
+
+    def add_text(self, text: str, file_name: str) -> None:
+        """Keeps `text` as a file of that name."""
+        self._client.log_text(self.id, text, file_name)
+
+    def add_model(self, folder: Path, metrics: Mapping[str, float]) -> str:
+        """Keeps the MLflow model in `folder` as a logged model of this run.
+
+        This is what `mlflow.tensorflow.log_model` does after it has saved the model. The trial's
+        process did the saving, so that TensorFlow is not needed here.
+        """
+        model = self._client.create_logged_model(
+            self._experiment_id, name="model", source_run_id=self.id
+        )
+        description = Model.load(str(folder))
+        description.run_id = self.id
+        description.model_id = description.model_uuid = model.model_id
+        description.artifact_path = model.artifact_location
+        description.save(str(folder / "MLmodel"))
+        self._client.log_model_artifacts(model.model_id, str(folder))
+        self._client.finalize_logged_model(model.model_id, "READY")
+        self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step=0)])
+        now = now_ms()
+        self._log(
+            [
+                Metric(name, value, now, 0, model_id=model.model_id, run_id=self.id)
+                for name, value in metrics.items()
+            ]
+        )
+        return model.model_id
+
+    def end(self, outcome: Outcome) -> None:
+        """Closes the run: FINISHED, KILLED where it was pruned, FAILED with its reason."""
+        match outcome:
+            case Completed():
+                status, tags = "FINISHED", {"seqsweep.outcome": "completed"}
+            case Pruned(step):
+                status = "KILLED"
+                tags = {"seqsweep.outcome": "pruned", "seqsweep.pruned_at": str(step)}
+            case Failed(reason, traceback):
+                status, tags = "FAILED", {"seqsweep.outcome": "failed", "seqsweep.reason": reason}
+                if traceback:
+                    self.add_text(traceback, "traceback.txt")
+        self.tag(tags)
+        self._client.set_terminated(self.id, status)
+
+    def _log(self, metrics: list[Metric]) -> None:
+        for start in range(0, len(metrics), MOST_METRICS):
+            self._client.log_batch(self.id, metrics=metrics[start : start + MOST_METRICS])
+
+
+class MlflowTracking(Tracking):
+    """One experiment of an MLflow store."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, uri: str, folder: Path) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+        self._uri = uri
+        self._folder = folder
+
+    @classmethod
+    def open(cls, config: TrackingConfig) -> MlflowTracking:
+        """Opens the store and its experiment; creates both where they do not exist.
+
+        Raises:
+            TrackingError: the store cannot be opened.
+        """
+        folder = Path(config.dir).expanduser().resolve()
+        uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        is_local = uri == _local(folder)
+        artifacts = (folder / "mlruns" / "artifacts").as_uri() if is_local else None
+        try:
+            client = MlflowClient(tracking_uri=uri)
+            experiment_id = _experiment(client, config.experiment, artifacts)
+        except Exception as error:  # stores raise what they like: SQLAlchemy's, requests', MLflow's
+            reason = str(error).strip().splitlines()[0]
+            raise TrackingError(f"the MLflow store {uri} cannot be opened: {reason}") from error
+        return cls(client, experiment_id, uri, folder)
+
+    def start(self, record: RunRecord) -> MlflowRun:
+        """Opens a run with its params and tags."""
+        tags = {
+            mlflow_tags.MLFLOW_USER: getpass.getuser(),
+            mlflow_tags.MLFLOW_SOURCE_NAME: sys.argv[0],
+            mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
+            **record.tags,
+        }
+        if record.parent is not None:
+            tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = record.parent
+        run_id = self._client.create_run(
+            self._experiment_id, tags=tags, run_name=record.name
+        ).info.run_id
+        params = [Param(*pair) for pair in record.params.items()]
+        for start in range(0, len(params), MOST_PARAMS):
+            self._client.log_batch(run_id, params=params[start : start + MOST_PARAMS])
+        return MlflowRun(self._client, run_id, self._experiment_id)
+
+    def run(self, run_id: str) -> MlflowRun:
+        """Gives the run of that id, ended or not."""
+        return MlflowRun(self._client, run_id, self._experiment_id)
+
+    def page(self, run_id: str) -> str:
+        """Gives the address of a run on the server, or where `mlflow ui` will serve it."""
+        server = self._uri if self._uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{self._experiment_id}/runs/{run_id}"
+
+    def how_to_open(self) -> str | None:
+        """Gives the command that serves the runs; None where a server does already."""
+        if self._uri.startswith("http"):
+            return None
+        program = Path(sys.executable).with_name("mlflow")
+        command = f"{program if program.exists() else 'mlflow'} ui"
+        if self._uri == _local(self._folder):
+            return f"cd {self._folder} && {command}"
+        return f"{command} --backend-store-uri {self._uri}"
+
+
+def _local(folder: Path) -> str:
+    """Gives the store that a plain `mlflow ui` opens in `folder`."""
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Gives the id of the experiment; creates it with an absolute place for its artifacts.
+
+    Without one, a process that changes its folder would make a store of its own.
+    """
+    if (found := client.get_experiment_by_name(name)) is not None:
+        if found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"tracking.experiment={name!r} is a deleted experiment of MLflow: restore it with "
+                f"`mlflow experiments restore -x {found.experiment_id}` or choose another name"
+            )
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=artifacts)
+    except MlflowException:  # another sweep was faster
+        if (found := client.get_experiment_by_name(name)) is None:
+            raise
+        return found.experiment_id

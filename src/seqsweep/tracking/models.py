@@ -1,0 +1,46 @@
+"""Models as files in MLflow's own TensorFlow flavour; this needs TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow.tensorflow
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+if TYPE_CHECKING:
+    import keras
+
+# Named here, since MLflow spends 7 s on guessing them otherwise.
+REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy")
+
+
+def save_model(model: keras.Model, folder: Path, *, example: np.ndarray) -> None:
+    """Saves a plain Keras model with signature and input example; `folder` must not exist.
+
+    Args:
+        model: (batch, steps, features) in, (batch, n_classes) out.
+        folder: where the model goes.
+        example: (n, steps, features), a few inputs.
+    """
+    inputs = TensorSpec(example.dtype, (-1, *example.shape[1:]), "images")
+    outputs = TensorSpec(np.dtype(np.float32), (-1, model.output_shape[-1]), "probabilities")
+    mlflow.tensorflow.save_model(
+        model,
+        str(folder),
+        signature=ModelSignature(inputs=Schema([inputs]), outputs=Schema([outputs])),
+        input_example=example,
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )
+
+
+def load_model(folder: Path) -> keras.Model:
+    """Loads what `save_model` saved."""
+    return mlflow.tensorflow.load_model(str(folder))
