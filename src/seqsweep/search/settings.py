@@ -1,0 +1,68 @@
+"""The fields of `hydra.sweeper`, checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from hydra.utils import get_method
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from pydantic import Field
+
+from seqsweep.config import Count, DevicesConfig, Seed, TrackingConfig, checked, frozen
+from seqsweep.errors import ConfigError
+
+# A study's name is a folder's name too.
+StudyName = Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
+
+
+@frozen
+class Settings:
+    """How to search; where the defaults stand and what each field means: hydra_plugins/."""
+
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    direction: Literal["minimize", "maximize"]
+    metric: str | None
+    n_trials: Count | None
+    n_jobs: Count | Literal["auto"]
+    seed: Seed | None
+    params: dict[str, Any] | None
+    study_name: StudyName | None
+    storage: str | None
+    devices: DevicesConfig
+    tracking: TrackingConfig
+    preload: list[str]
+    check: str | None
+    evaluate_best: str | None
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Settings:
+        """Checks what Hydra composed.
+
+        Raises:
+            ConfigError: naming the field, the value received and what is accepted.
+        """
+        values = {key: _plain(value) for key, value in fields.items()}
+        settings = checked(cls, values, prefix="hydra.sweeper")
+        for field in ("check", "evaluate_best"):
+            settings._find(field)
+        return settings
+
+    def function(self, field: Literal["check", "evaluate_best"]) -> Any:
+        """Gives the function that the field names, None where it names none."""
+        return self._find(field)
+
+    def _find(self, field: str) -> Any:
+        name = getattr(self, field)
+        if name is None:
+            return None
+        try:
+            return get_method(name)
+        except Exception as error:
+            raise ConfigError(f"hydra.sweeper.{field}={name!r} names no function") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DictConfig | ListConfig):
+        return OmegaConf.to_container(value, resolve=True)
+    return value

@@ -1,0 +1,75 @@
+"""Slots: the right to run one trial now."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from seqsweep.config import DevicesConfig
+from seqsweep.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A share of a device; `environment` makes a trial process see that device alone."""
+
+    name: str
+    environment: dict[str, str]
+
+
+def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
+    """Gives `n_jobs` slots over the devices; None is one a GPU, or one for each set of CPU threads.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    gpus = [] if devices.name == "cpu" else visible_gpus()
+    if devices.name == "gpu" and not gpus:
+        raise ConfigError(
+            "devices=gpu, but nvidia-smi and CUDA_VISIBLE_DEVICES show none; take devices=cpu"
+        )
+    if gpus:
+        shares = [gpus[i % len(gpus)] for i in range(n_jobs or len(gpus))]
+        return [Slot(f"gpu:{gpu}", {"CUDA_VISIBLE_DEVICES": gpu}) for gpu in shares]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = n_jobs or max(1, (cores or 1) // devices.threads)
+    return [Slot(f"cpu:{i}", {"CUDA_VISIBLE_DEVICES": "-1"}) for i in range(count)]
+
+
+def visible_gpus() -> list[str]:
+    """Gives the GPUs that this process may use, by index or UUID, without loading CUDA."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        names = [name.strip() for name in allowed.split(",") if name.strip()]
+        return [] if "-1" in names else names
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return listed.stdout.split()
+
+
+class SlotPool:
+    """Hands out slots to the threads that run trials."""
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in slots:
+            self._free.put(slot)
+
+    @contextmanager
+    def take(self) -> Iterator[Slot]:
+        """Holds a slot, waiting for one to fall free."""
+        slot = self._free.get()
+        try:
+            yield slot
+        finally:
+            self._free.put(slot)

@@ -1,0 +1,195 @@
+"""The worker: owns slots and runs the trials of a study, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from omegaconf import DictConfig, OmegaConf
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from rich.console import Console
+
+from seqsweep.outcome import Completed, Failed, Outcome, Pruned
+from seqsweep.process.child import Job
+from seqsweep.process.messages import Judge, Report
+from seqsweep.process.parent import TrialProcess
+from seqsweep.record import flatten, text, visible
+from seqsweep.search.display import Display
+from seqsweep.search.plan import Plan
+from seqsweep.search.slots import Slot, SlotPool
+from seqsweep.search.space import Value
+from seqsweep.search.study import make_pruner, make_sampler, open_storage, silence_optuna
+from seqsweep.tracking import Run, RunRecord, open_tracking
+
+INTERRUPTED = "interrupted"
+MODEL_FOLDER = "model"
+
+
+class TrialFailedError(Exception):
+    """Tells Optuna that a trial ended without a value."""
+
+
+@dataclass
+class Worker:
+    """A Hydra task that runs the trials of a plan; `sweep_run` is the id of the parent run.
+
+    It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
+    it is called.
+    """
+
+    plan: Plan
+    sweep_run: str
+
+    def __call__(self, _config: DictConfig) -> bool:
+        """Runs the trials; gives False where it was interrupted."""
+        silence_optuna()
+        _keep_logs_off_the_screen()
+        return Session(self).run()
+
+
+class Session:
+    """One call of a worker: its open study, tracking, slots and running trials."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._plan = plan = worker.plan
+        self._worker = worker
+        self._study = optuna.load_study(
+            study_name=plan.study_name,
+            storage=open_storage(plan.storage),
+            sampler=make_sampler(plan.settings.sampler, plan.space, seed=plan.settings.seed),
+            pruner=make_pruner(plan.settings.pruner),
+        )
+        self._tracking = open_tracking(plan.settings.tracking)
+        self._tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "trial"}
+        self._slots = plan.slots()
+        self._pool = SlotPool(self._slots)
+        self._display = Display(Console(), total=plan.n_trials, metric=plan.metric)
+        self._composing = threading.Lock()
+        self._running: dict[int, TrialProcess] = {}
+        self._interrupted = threading.Event()
+
+    def run(self) -> bool:
+        """Runs the study's trials; gives False where it was interrupted."""
+        with self._display, self._interruptible():
+            self._study.optimize(
+                self._objective,
+                n_trials=self._plan.n_trials,
+                n_jobs=len(self._slots),
+                catch=(TrialFailedError,),
+                callbacks=[self._stop_if_interrupted],
+            )
+        return not self._interrupted.is_set()
+
+    def _objective(self, trial: optuna.Trial) -> tuple[float, ...]:
+        """Runs one trial and tells Optuna how it ended."""
+        params = self._plan.space.suggest(trial)
+        with self._pool.take() as slot, self._display.trial(trial.number, slot.name, params) as say:
+            outcome = self._run_trial(trial, params, slot)
+            say(outcome, best=isinstance(outcome, Completed) and self._is_best(outcome.values[0]))
+        match outcome:
+            case Completed(values):
+                return values
+            case Pruned(step):
+                raise optuna.TrialPruned(f"at report {step}")
+            case Failed(reason):
+                trial.set_user_attr("reason", reason)
+                raise TrialFailedError(reason)
+
+    def _run_trial(self, trial: optuna.Trial, params: dict[str, Value], slot: Slot) -> Outcome:
+        """Runs one trial from its composed config to its closed MLflow run."""
+        with self._composing:  # Hydra's loader is not made for several threads
+            job = self._plan.job(params, trial.number, slot)
+        run = self._start_run(trial.number, params, job)
+        trial.set_user_attr("mlflow_run_id", run.id)
+        outcome: Outcome = Failed("the worker itself failed")
+        try:
+            outcome = self._run_process(trial, job, run)
+            if isinstance(outcome, Completed):
+                self._keep_model(trial, job.folder, run, outcome)
+        finally:
+            run.end(outcome)
+        return outcome
+
+    def _start_run(self, number: int, params: dict[str, Value], job: Job) -> Run:
+        values = visible(job.config, self._plan.settings.tracking.hidden)
+        searched = {key.lstrip("+"): text(value) for key, value in params.items()}
+        run = self._tracking.start(
+            RunRecord(
+                name=f"{self._plan.study_name} trial {number}",
+                parent=self._worker.sweep_run,
+                params={**flatten(values), **searched},
+                tags={**self._tags, "seqsweep.trial": str(number)},
+            )
+        )
+        run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+        return run
+
+    def _keep_model(self, trial: optuna.Trial, folder: Path, run: Run, outcome: Completed) -> None:
+        """Logs the MLflow model that the trial left in its folder, if it left one."""
+        model = folder / MODEL_FOLDER
+        if self._plan.settings.tracking.log_model and (model / "MLmodel").exists():
+            model_id = run.add_model(model, {self._plan.metric: outcome.values[0]})
+            trial.set_user_attr("mlflow_model_id", model_id)
+
+    def _run_process(self, trial: optuna.Trial, job: Job, run: Run) -> Outcome:
+        def on_report(report: Report) -> bool:
+            self._display.progressed(trial.number, report)
+            return report.judge is not None and self._judge(trial, report.judge)
+
+        self._running[trial.number] = process = TrialProcess(job)
+        if self._interrupted.is_set():
+            process.kill(INTERRUPTED)
+        try:
+            return process.run(on_report, log=run.log)
+        finally:
+            del self._running[trial.number]
+
+    def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
+        """Tells the pruner the metric that it looks at, and asks it."""
+        metric = self._plan.settings.metric or next(iter(judge.metrics))
+        if metric not in judge.metrics:
+            return False
+        trial.report(judge.metrics[metric], judge.step)
+        return trial.should_prune()
+
+    def _is_best(self, value: float) -> bool:
+        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = 1 if self._study.direction is StudyDirection.MAXIMIZE else -1
+        return all(sign * value > sign * other.value for other in done if other.value is not None)
+
+    def _stop_if_interrupted(self, study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
+        if self._interrupted.is_set():
+            study.stop()
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Makes the first Ctrl-C or SIGTERM end the running trials, a second one the program."""
+
+        def interrupt(_signal: int, _frame: object) -> None:
+            for each in before:
+                signal.signal(each, signal.SIG_DFL)
+            self._interrupted.set()
+            for process in list(self._running.values()):
+                process.kill(INTERRUPTED)
+
+        before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _keep_logs_off_the_screen() -> None:
+    """Leaves the worker's log to its file: the screen belongs to the display."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
