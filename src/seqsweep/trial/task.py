@@ -1,0 +1,106 @@
+"""The task that Hydra calls, in a trial process of a sweep or for a single run.
+
+TensorFlow is imported only once the configuration is known to be good.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from seqsweep import data
+from seqsweep.config import Config, read
+from seqsweep.errors import ConfigError, UserError
+from seqsweep.process.channel import Channel, current
+
+MODEL_FOLDER = "model"
+EXAMPLE_IMAGES = 2
+
+
+def main(cfg: DictConfig) -> float:
+    """Trains once and gives the best value of the objective.
+
+    Raises:
+        SystemExit: the configuration is wrong or the training failed; the message says how.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if (channel := current()) is not None:
+        return run_trial(read(cfg), folder, channel)
+    from seqsweep.trial.single import run_single
+
+    try:
+        return run_single(checked(cfg), cfg, folder)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def checked(cfg: DictConfig) -> Config:
+    """Reads the configuration and looks at the data it names, without loading it.
+
+    Raises:
+        UserError: it cannot train.
+    """
+    config = read(cfg)
+    n_train = data.count_training(config.data)
+    if config.training.batch_size > n_train:
+        raise ConfigError(
+            f"training.batch_size={config.training.batch_size} is larger than the training set of "
+            f"{n_train} images; accepted is 1 to {n_train}"
+        )
+    return config
+
+
+def check(cfg: DictConfig) -> None:
+    """Checks one configuration of a sweep, before its first trial; `hydra` is still in it.
+
+    Raises:
+        UserError: it cannot train.
+    """
+    config = checked(cfg)
+    direction = cfg.hydra.sweeper.direction
+    wanted = "minimize" if config.objective == "val_loss" else "maximize"
+    if direction != wanted:
+        raise ConfigError(
+            f"hydra.sweeper.direction={direction} does not fit objective={config.objective}, "
+            f"which is to be {wanted}d"
+        )
+
+
+def run_trial(config: Config, folder: Path, channel: Channel) -> float:
+    """Trains in a trial process; leaves the model in `folder` and gives the objective's value."""
+    from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.reporting import ChannelReporter
+    from seqsweep.trial.train import train
+
+    configure_devices(config.devices)
+    dataset = data.load(config.data)
+    trained = train(config, dataset, ChannelReporter(channel))
+    save(trained.model, folder / MODEL_FOLDER, dataset)
+    return trained.best
+
+
+def evaluate_best(cfg: DictConfig) -> float:
+    """Evaluates the model that a trial left in its folder on the test images."""
+    from seqsweep.process.channel import report
+    from seqsweep.tracking.models import load_model
+    from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.train import Evaluator
+
+    config = read(cfg)
+    configure_devices(config.devices)
+    model = load_model(Path(HydraConfig.get().runtime.output_dir) / MODEL_FOLDER)
+    scores = Evaluator(model, from_logits=False)(data.load(config.data).test)
+    report(0, **scores.named("test"))
+    return scores.accuracy
+
+
+def save(model, folder: Path, dataset: data.Dataset) -> None:
+    """Saves the model so that it loads without this project."""
+    from seqsweep import models
+    from seqsweep.tracking.models import save_model
+
+    example = dataset.validation.x[:EXAMPLE_IMAGES]
+    save_model(models.portable(model), folder, example=example)
