@@ -139,8 +139,6 @@ class Plan:
             config = self._compose(params)
             if check is None:
                 return
-            with open_dict(config):
-                del config["hydra"]
             check(config)
 
 

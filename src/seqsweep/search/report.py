@@ -36,15 +36,14 @@ def print_table(
     names = short_names(dict.fromkeys(keys))
     title = f"the best {MOST_ROWS} of {len(trials)} trials" if len(trials) > MOST_ROWS else None
     table = Table(title=title, box=None, header_style="bold", pad_edge=False)
-    for column in ("trial", "outcome", metric, *(names[key] for key in keys), "time"):
-        table.add_column(column, justify="left" if column == "outcome" else "right")
+    for column in ("trial", metric, *(names[key] for key in keys), "time"):
+        table.add_column(column, justify="right")
     for trial in _rows(trials, study.direction):
         outcome, style = STATES[trial.state]
-        value = "" if trial.state is not TrialState.COMPLETE else f"{trial.value:.4f}"
+        value = f"{trial.value:.4f}" if trial.state is TrialState.COMPLETE else outcome
         table.add_row(
             str(trial.number),
-            f"[{style}]{outcome}[/]",
-            value,
+            f"[{style}]{value}[/]",
             *(escape(show(trial.params.get(key, ""))) for key in keys),
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
             style="bold" if best is not None and trial.number == best.number else None,

@@ -35,8 +35,6 @@ from seqsweep.errors import SearchError
 
 Value = None | bool | int | float | str
 
-_INT_FORMS = "an interval or a range, int(interval(1, 8)) for whole numbers, or a choice"
-
 
 @dataclass(frozen=True)
 class Parameter:
@@ -187,21 +185,19 @@ def _interval(sweep: IntervalSweep) -> BaseDistribution:
 
 def _range(sweep: RangeSweep) -> BaseDistribution:
     if "log" in sweep.tags:
-        raise ValueError(f"a range has no log scale; accepted is {_INT_FORMS}")
-    if (
-        not all(map(math.isfinite, (sweep.start or 0, sweep.stop or 0, sweep.step)))
-        or not sweep.step
-    ):
+        raise ValueError("a range has no log scale; an interval has")
+    ends = (sweep.start, sweep.stop, sweep.step)
+    if not all(map(math.isfinite, ends)) or not sweep.step:
         raise ValueError("start, stop and step must be finite and the step not 0")
-    whole = all(isinstance(end, int) for end in (sweep.start, sweep.stop, sweep.step))
-    count = math.ceil((sweep.stop - sweep.start) / sweep.step - (0 if whole else 1e-9))
+    # in decimals, as written: 0.3 is no multiple of 0.1 in binary
+    start, stop, step = (Decimal(repr(end)) for end in ends)
+    count = math.ceil((stop - start) / step)
     if count < 1:
-        raise ValueError("the range is empty; its stop is exclusive")
-    last = sweep.start + (count - 1) * sweep.step
-    low, high, step = min(sweep.start, last), max(sweep.start, last), abs(sweep.step)
-    if whole:
-        return IntDistribution(low, high, step=step)
-    return FloatDistribution(float(low), float(high), step=float(step))
+        raise ValueError("it is empty; the stop of a range is exclusive")
+    low, high = sorted((start, start + (count - 1) * step))
+    if all(isinstance(end, int) for end in ends):
+        return IntDistribution(int(low), int(high), step=int(abs(step)))
+    return FloatDistribution(float(low), float(high), step=float(abs(step)))
 
 
 def _choice(key: str, text: str, override: Override) -> Parameter:
@@ -215,6 +211,8 @@ def _choice(key: str, text: str, override: Override) -> Parameter:
         categories.append(value)
     if not categories:
         raise ValueError("the choice is empty; give at least one value, as choice(1, 2)")
+    if any(value != value for value in categories):
+        raise ValueError("nan is no value that a trial can be told by")
     for a, b in itertools.combinations(categories, 2):
         if a == b:
             raise ValueError(f"the choice holds {b!r} twice")

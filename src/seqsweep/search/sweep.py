@@ -57,9 +57,9 @@ def run(plan: Plan, console: Console) -> int:
         UserError: a store or a folder cannot be used.
     """
     silence_optuna()
-    preload(plan.settings.preload)
-    forkserver.ensure_running()  # it imports TensorFlow while the stores open
     study = plan.begin()
+    preload(plan.settings.preload)
+    forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     tracking = open_tracking(plan.settings.tracking)
     sweep_run = _start_run(plan, tracking)
     _say_begin(console, plan)

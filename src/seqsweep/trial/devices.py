@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from seqsweep.config import DevicesConfig
+from seqsweep.trial.quiet import no_stderr
 
 
 def configure_devices(config: DevicesConfig) -> None:
@@ -18,5 +19,7 @@ def configure_devices(config: DevicesConfig) -> None:
     if config.name == "cpu":
         tf.config.set_visible_devices([], "GPU")
         return
-    for gpu in tf.config.list_physical_devices("GPU"):
+    with no_stderr():  # where there is no GPU, CUDA complains of it
+        gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)

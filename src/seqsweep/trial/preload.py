@@ -4,6 +4,9 @@ Nothing here may list devices, run an operation or read `CUDA_VISIBLE_DEVICES`: 
 sets its own device first.
 """
 
-import seqsweep.trial.quiet  # noqa: I001 - before TensorFlow
-import seqsweep.tracking.models
-import seqsweep.trial.train  # noqa: F401
+from seqsweep.trial.quiet import load_tensorflow
+
+load_tensorflow()
+
+import seqsweep.tracking.models  # noqa: E402
+import seqsweep.trial.train  # noqa: E402, F401

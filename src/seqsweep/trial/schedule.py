@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,10 +53,14 @@ class Schedule:
             yield Stretch(end, end in shown, validations.get(end))
 
     def _validation_steps(self) -> dict[int, int]:
-        """Gives the number of each validation by its step: the first at or after its due sample."""
+        """Gives each validation's number by its step: the first that reaches its due sample."""
         every = self.config.validate_every * self.n_train / self.config.batch_size
-        last = math.ceil(self.n_steps / every)
-        return {min(math.ceil(k * every), self.n_steps): k for k in range(1, last + 1)}
+        due = itertools.takewhile(
+            lambda step: step <= self.n_steps, (math.ceil(k * every) for k in itertools.count(1))
+        )
+        numbers = {step: number for number, step in enumerate(due, 1)}
+        numbers.setdefault(self.n_steps, len(numbers) + 1)  # the last weights are always seen
+        return numbers
 
 
 class Batches:

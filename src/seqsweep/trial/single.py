@@ -20,6 +20,7 @@ from seqsweep.process.messages import Point
 from seqsweep.record import flatten, visible
 from seqsweep.tracking import Run, RunRecord, Tracking, open_tracking
 from seqsweep.tracking.provenance import git_tags
+from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Reporter
 from seqsweep.trial.screen import Screen, open_screen
 
@@ -37,6 +38,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     run = start_run(tracking, config, cfg, folder)
     console = Console()
     with ended_truly(run):
+        load_tensorflow()
         from seqsweep.trial.devices import configure_devices
         from seqsweep.trial.task import MODEL_FOLDER, save
         from seqsweep.trial.train import Evaluator, train

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from seqsweep import data
 from seqsweep.config import Config, read
@@ -54,13 +54,15 @@ def checked(cfg: DictConfig) -> Config:
 
 
 def check(cfg: DictConfig) -> None:
-    """Checks one configuration of a sweep, before its first trial; `hydra` is still in it.
+    """Checks one composed configuration of a sweep, Hydra's part included, before its first trial.
 
     Raises:
         UserError: it cannot train.
     """
-    config = checked(cfg)
     direction = cfg.hydra.sweeper.direction
+    with open_dict(cfg):
+        del cfg["hydra"]
+    config = checked(cfg)
     wanted = "minimize" if config.objective == "val_loss" else "maximize"
     if direction != wanted:
         raise ConfigError(

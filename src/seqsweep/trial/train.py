@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import seqsweep.trial.quiet  # noqa: F401 - before TensorFlow
 from seqsweep import models
 from seqsweep.config import AdamConfig, Config
 from seqsweep.data import Dataset, Split

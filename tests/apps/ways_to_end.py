@@ -1,0 +1,77 @@
+"""An app whose trials end in every way that a trial can end."""
+
+import os
+import signal
+import sys
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+import seqsweep
+
+
+def segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def raises() -> None:
+    raise ValueError("no such thing\nin two lines")
+
+
+def exits() -> None:
+    sys.exit(3)
+
+
+def pruned() -> None:
+    seqsweep.report(1, loss=0.5)
+    seqsweep.report(2, loss=1e9)
+
+
+WAYS = {
+    "completes": lambda: 0.5,
+    "counts": lambda: 1,
+    "not_a_number": lambda: float("nan"),
+    "infinite": lambda: float("-inf"),
+    "text": lambda: "0.5",
+    "nothing": lambda: None,
+    "two": lambda: (1.0, 2.0),
+    "raises": raises,
+    "exits": exits,
+    "killed": killed,
+    "segfault": segfault,
+    "pruned": pruned,
+}
+
+
+@hydra.main(config_path=None, config_name="ways_to_end", version_base="1.3")
+def main(cfg: DictConfig) -> float:
+    print("this goes into the folder of the job")
+    return WAYS[cfg.way]()
+
+
+if __name__ == "__main__":
+    ConfigStore.instance().store(
+        name="ways_to_end",
+        node={
+            "defaults": [
+                "_self_",
+                {"override hydra/sweeper": "seqsweep"},
+                {"override hydra/sweeper/sampler": "grid"},
+            ],
+            "way": "completes",
+            "hydra": {
+                "sweep": {"dir": "sweep", "subdir": "${hydra.job.num}"},
+                "sweeper": {
+                    "seed": 1,
+                    "pruner": {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1.0},
+                    "params": {"way": ",".join(WAYS)},
+                },
+            },
+        },
+    )
+    main()

@@ -1,0 +1,156 @@
+"""The space reads Hydra's grammar as Hydra documents it, and writes values back without loss."""
+
+import math
+from fractions import Fraction
+
+import optuna
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from seqsweep.errors import SearchError
+from seqsweep.search.space import Space, literal
+
+
+def read(*lines: str, params: dict | None = None) -> Space:
+    return Space.read(params or {}, list(lines), None)
+
+
+def distribution(text: str):
+    (parameter,) = read(f"x={text}").parameters
+    return parameter.distribution
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("interval(0, 2)", FloatDistribution(0.0, 2.0)),
+        ("interval(-1.5, 2)", FloatDistribution(-1.5, 2.0)),
+        ("interval(3, 3)", FloatDistribution(3.0, 3.0)),
+        ("int(interval(1, 8))", IntDistribution(1, 8)),
+        ("tag(log, interval(1e-4, 1e-1))", FloatDistribution(1e-4, 1e-1, log=True)),
+        ("tag(log, int(interval(32, 256)))", IntDistribution(32, 256, log=True)),
+        ("int(tag(log, interval(32, 256)))", IntDistribution(32, 256, log=True)),
+        ("range(1, 5)", IntDistribution(1, 4)),
+        ("range(4)", IntDistribution(0, 3)),
+        ("range(1, 10, 3)", IntDistribution(1, 7, step=3)),
+        ("range(10, 1, -3)", IntDistribution(4, 10, step=3)),
+        ("range(0, 1, 0.25)", FloatDistribution(0.0, 0.75, step=0.25)),
+        ("choice(1, 2)", CategoricalDistribution([1, 2])),
+        ("1,2,4", CategoricalDistribution([1, 2, 4])),
+        ("true, null, 0.5", CategoricalDistribution([True, None, 0.5])),
+        ("choice(a, 'b c', \"d,e\")", CategoricalDistribution(["a", "b c", "d,e"])),
+        ("choice(relu)", CategoricalDistribution(["relu"])),
+    ],
+)
+def test_each_form_of_the_grammar_is_read_as_its_distribution(text, expected):
+    assert distribution(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("interval(2, 1)", "swapped"),
+        ("tag(log, interval(0, 1))", "above 0"),
+        ("tag(log, int(interval(-3, 8)))", "above 0"),
+        ("range(5, 1)", "empty"),
+        ("range(1, 1)", "empty"),
+        ("range(0, 1, 0)", "step"),
+        ("tag(log, range(1, 8))", "no log scale"),
+        ("choice()", "no Hydra override"),
+        ("choice(1, 1)", "twice"),
+        ("choice(1, nan)", "nan"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_refused_in_one_sentence(text, says):
+    with pytest.raises(SearchError) as caught:
+        read(f"x={text}")
+    assert says in str(caught.value)
+    assert "x=" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_overrules_the_sweep_file_key_by_key():
+    params = {"a": "choice(1, 2)", "b": "interval(0, 1)", "c": "3"}
+    space = read("b=0.5", "c=choice(5, 6)", "d=7", params=params)
+    assert [(p.key, p.text) for p in space.parameters] == [
+        ("a", "a=choice(1, 2)"),
+        ("c", "c=choice(5, 6)"),
+    ]
+    assert space.fixed == ("b=0.5", "d=7")
+
+
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20).filter(
+        lambda text: "${" not in text
+    )
+)
+
+
+@given(values)
+def test_a_value_written_as_an_override_is_read_back_as_the_same_value(value):
+    override = OverridesParser.create().parse_override(f"x={literal(value)}")
+    read_back = override.value()
+    assert read_back == value
+    assert type(read_back) is type(value)
+
+
+def test_a_list_in_a_choice_reaches_hydra_as_it_was_written():
+    (parameter,) = read("x=choice([1,2],[3])").parameters
+    assert parameter.distribution.choices == ("[1,2]", "[3]")
+    assert parameter.override("[1,2]") == "x=[1,2]"
+
+
+@given(
+    st.integers(-50, 50),
+    st.integers(-50, 50),
+    st.integers(-7, 7).filter(bool),
+)
+def test_an_integer_range_holds_exactly_the_values_of_pythons_range(start, stop, step):
+    expected = sorted(range(start, stop, step))
+    if not expected:
+        with pytest.raises(SearchError):
+            read(f"x=range({start},{stop},{step})")
+        return
+    (parameter,) = read(f"x=range({start},{stop},{step})").parameters
+    assert parameter.grid() == expected
+
+
+@given(
+    st.integers(-20, 20),
+    st.fractions(min_value=0, max_value=5, max_denominator=20).filter(bool),
+    st.sampled_from(["0.1", "0.25", "0.3", "1.5"]),
+)
+def test_a_float_range_holds_the_multiples_of_its_step_below_its_stop(start, length, step):
+    stop = round(float(start + length), 3)
+    exact = Fraction(step)
+    count = math.ceil((Fraction(str(stop)) - start) / exact)
+    (parameter,) = read(f"x=range({start}.0,{stop},{step})").parameters
+    assert parameter.grid() == [float(start + i * exact) for i in range(count)]
+
+
+def test_an_endless_grid_is_refused_by_the_name_of_its_parameter():
+    with pytest.raises(SearchError, match=r"x=interval\(0, 1\)"):
+        read("y=choice(1,2)", "x=interval(0, 1)").grid()
+
+
+def test_the_corners_of_a_space_show_each_end_and_each_category():
+    space = read("a=interval(0, 1)", "b=choice(x, y, z)", "c=int(interval(4, 8))")
+    corners = list(space.corners())
+    assert {c["a"] for c in corners} == {0.0, 1.0}
+    assert [c["b"] for c in corners] == ["x", "y", "z"]
+    assert {c["c"] for c in corners} == {4, 8}
+
+
+def test_what_a_trial_is_given_is_what_optuna_records():
+    space = read("a=interval(0, 1)", "b='1',1.5,null", "c=range(2, 9, 3)")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        trial = study.ask()
+        assert space.suggest(trial) == trial.params
