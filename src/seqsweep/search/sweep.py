@@ -27,7 +27,7 @@ from seqsweep.search.settings import Settings
 from seqsweep.search.space import literal
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import INTERRUPTED, Worker
-from seqsweep.tracking import Run, RunRecord, Tracking, open_tracking
+from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 
 EXIT_INTERRUPTED = 130
 
@@ -76,7 +76,7 @@ def run(plan: Plan, console: Console) -> int:
     finally:
         sweep_run.end(outcome)
     write_results(plan.folder, best, evaluated)
-    _say_end(console, plan, study, tracking, sweep_run, evaluated)
+    _say_end(console, plan, study, tracking, evaluated)
     if outcome == Failed(INTERRUPTED):
         return EXIT_INTERRUPTED
     return 0 if isinstance(outcome, Completed) else 1
@@ -138,7 +138,6 @@ def _say_end(
     plan: Plan,
     study: optuna.Study,
     tracking: Tracking,
-    sweep_run: Run,
     evaluated: dict[str, float],
 ) -> None:
     best = best_trial(study)
@@ -148,9 +147,7 @@ def _say_end(
         print_best(console, best, plan.metric, evaluated)
         if model_id := best.user_attrs.get("mlflow_model_id"):
             lines.append(f"model   models:/{model_id}")
-    if command := tracking.how_to_open():
-        lines.append(f"runs    {command}")
-        lines.append(f"        then {tracking.page(sweep_run.id)}")
+    lines += how_to_see(tracking)
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)

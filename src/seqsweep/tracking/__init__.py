@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqsweep.config import TrackingConfig
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
-__all__ = ["Run", "RunRecord", "Tracking", "open_tracking"]
+__all__ = ["Run", "RunRecord", "Tracking", "how_to_see", "open_tracking"]
 
 
 def open_tracking(config: TrackingConfig) -> Tracking:
@@ -21,3 +21,12 @@ def open_tracking(config: TrackingConfig) -> Tracking:
     from seqsweep.tracking.mlflow import MlflowTracking
 
     return MlflowTracking.open(config)
+
+
+def how_to_see(tracking: Tracking) -> list[str]:
+    """Gives the lines that tell a person how to see the runs; none where nothing is kept."""
+    command, page = tracking.how_to_open(), tracking.page()
+    lines = [f"runs    {command}"] if command else []
+    if page:
+        lines.append(f"        {page}" if command else f"runs    {page}")
+    return lines

@@ -63,8 +63,8 @@ class Tracking(ABC):
         """Gives the run of that id, ended or not."""
 
     @abstractmethod
-    def page(self, run_id: str) -> str:
-        """Gives the address of a run once the store is open to see."""
+    def page(self) -> str | None:
+        """Gives the address of the runs once they are served; None where nothing is kept."""
 
     @abstractmethod
     def how_to_open(self) -> str | None:

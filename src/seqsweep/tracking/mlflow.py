@@ -154,10 +154,13 @@ class MlflowTracking(Tracking):
         """Gives the run of that id, ended or not."""
         return MlflowRun(self._client, run_id, self._experiment_id)
 
-    def page(self, run_id: str) -> str:
-        """Gives the address of a run on the server, or where `mlflow ui` will serve it."""
+    def page(self) -> str:
+        """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
+
+        Without the workflow type, MLflow 3 opens on its pages for language models.
+        """
         server = self._uri if self._uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server}/#/experiments/{self._experiment_id}/runs/{run_id}"
+        return f"{server}/#/experiments/{self._experiment_id}?workflowType=machine_learning"
 
     def how_to_open(self) -> str | None:
         """Gives the command that serves the runs; None where a server does already."""

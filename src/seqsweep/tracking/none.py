@@ -45,9 +45,8 @@ class NoTracking(Tracking):
         """Gives a run of which nothing is kept."""
         return NoRun()
 
-    def page(self, run_id: str) -> str:
-        """Gives an empty address."""
-        return ""
+    def page(self) -> None:
+        """Gives None."""
 
     def how_to_open(self) -> None:
         """Gives None."""

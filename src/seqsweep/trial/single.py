@@ -18,7 +18,7 @@ from seqsweep.errors import UserError
 from seqsweep.outcome import Completed, Failed
 from seqsweep.process.messages import Point
 from seqsweep.record import flatten, visible
-from seqsweep.tracking import Run, RunRecord, Tracking, open_tracking
+from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Reporter
@@ -54,7 +54,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
         run.end(Completed((trained.best,)))
     screen.tested(trained, scores)
     if config.training.display == "bar":
-        say_where(console, tracking, run)
+        say_where(console, tracking)
     return trained.best
 
 
@@ -125,9 +125,7 @@ def ended_truly(run: Run) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def say_where(console: Console, tracking: Tracking, run: Run) -> None:
+def say_where(console: Console, tracking: Tracking) -> None:
     """Prints how to see the run."""
-    if command := tracking.how_to_open():
-        console.print(f"runs    {command}", highlight=False, soft_wrap=True, markup=False)
-    if page := tracking.page(run.id):
-        console.print(f"        then {page}", highlight=False, soft_wrap=True, markup=False)
+    for line in how_to_see(tracking):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)

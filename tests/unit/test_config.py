@@ -1,0 +1,145 @@
+"""Defaults stand in YAML, types in dataclasses, and neither has what the other lacks."""
+
+import dataclasses
+import typing
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from seqsweep import config as config_module
+from seqsweep.config import Config, read
+from seqsweep.errors import ConfigError
+
+CONF = Path(__file__).resolve().parent.parent.parent / "conf"
+
+SECTIONS = {
+    "data/mnist_5k": config_module.Mnist5kConfig,
+    "data/mnist": config_module.DownloadConfig,
+    "data/fashion_mnist": config_module.DownloadConfig,
+    "data/idx": config_module.IdxConfig,
+    "data/npz": config_module.NpzConfig,
+    "model/lstm": config_module.LstmConfig,
+    "optimizer/adam": config_module.AdamConfig,
+    "training/default": config_module.TrainingConfig,
+    "tracking/mlflow": config_module.TrackingConfig,
+    "tracking/none": config_module.TrackingConfig,
+    "devices/auto": config_module.DevicesConfig,
+    "devices/cpu": config_module.DevicesConfig,
+    "devices/gpu": config_module.DevicesConfig,
+}
+
+
+def composed(*overrides: str):
+    ConfigStore.instance().store(name="project", node={"root": "/project"})
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_each_yaml_file_sets_exactly_the_fields_of_its_dataclass(name):
+    keys = set(OmegaConf.load(CONF / f"{name}.yaml"))
+    assert keys == {field.name for field in dataclasses.fields(SECTIONS[name])}
+
+
+def test_no_yaml_file_lacks_its_dataclass():
+    files = {str(p.relative_to(CONF).with_suffix("")) for p in CONF.glob("*/*.yaml")}
+    assert files - {"experiment/tutorial"} == set(SECTIONS)
+
+
+def test_no_dataclass_has_a_default_beside_the_one_in_yaml():
+    for kind in {Config, *SECTIONS.values()}:
+        for field in dataclasses.fields(kind):
+            assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.n_hidden", 128),
+        ("model.forget_bias", 1.0),
+        ("optimizer.learning_rate", 0.001),
+        ("training.batch_size", 128),
+        ("training.epochs", 5),
+        ("training.training_iters", None),
+        ("data.n_validation", 500),
+        ("tracking.uri", None),
+        ("seed", 0),
+    ],
+)
+def test_the_keys_that_users_know_are_there_with_these_defaults(key, value):
+    assert OmegaConf.select(composed(), key) == value
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["+experiment=tutorial"],
+        ["data=idx", "data.dir=/data"],
+        ["data=npz", "data.path=/data.npz"],
+        ["data=mnist"],
+        ["data=fashion_mnist"],
+        ["tracking=none", "devices=gpu"],
+        ["training.epochs=0.5", "optimizer.learning_rate=1"],
+    ],
+    ids=lambda overrides: " ".join(overrides) or "nothing",
+)
+def test_what_hydra_composes_is_read_as_typed_values(overrides):
+    assert isinstance(read(composed(*overrides)), Config)
+
+
+def test_the_tutorial_is_as_the_tutorial_was():
+    config = read(composed("+experiment=tutorial"))
+    assert (config.model.n_hidden, config.model.forget_bias) == (128, 1.0)
+    assert (config.optimizer.learning_rate, config.training.batch_size) == (0.001, 128)
+    assert (config.training.training_iters, config.training.display_step) == (100_000, 10)
+    assert config.training.test_len == 128
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("model.n_hidden=0", "model.n_hidden=0: input should be greater than 0"),
+        ("model.n_hidden=8.5", "model.n_hidden=8.5"),
+        ("model.n_hidden='8'", "model.n_hidden='8'"),
+        ("model.n_hidden=true", "model.n_hidden=True"),
+        ("model.n_hidden=null", "model.n_hidden=None"),
+        ("model.dropout=1", "model.dropout=1"),
+        ("model.forget_bias=inf", "model.forget_bias=inf"),
+        ("model.name=cnn", "model.name='cnn'"),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate=-1"),
+        ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan"),
+        ("training.display=loud", "training.display='loud'"),
+        ("training.restore_best=1", "training.restore_best=1"),
+        ("training.training_iters=128", "training_iters=128 leaves no step"),
+        ("training.epochs=null", "one of epochs and training_iters must be set"),
+        ("+model.other=3", "model.other=3"),
+        ("+other=3", "other=3"),
+        ("data.name=cifar", "data"),
+        ("tracking.hidden=[1]", "tracking.hidden.0=1"),
+        ("data.n_validation=${nosuch}", "nosuch"),
+        ("tracking.experiment=''", "tracking.experiment=''"),
+        ("seed=4294967296", "seed=4294967296"),
+    ],
+)
+def test_a_value_that_cannot_train_is_named_with_its_key(override, says):
+    with pytest.raises(ConfigError) as caught:
+        read(composed(override))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_frozen_value_cannot_be_changed():
+    config = read(composed())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.model.n_hidden = 3
+
+
+def test_every_union_of_sections_is_told_apart_by_name():
+    arms = typing.get_args(typing.get_args(config_module.DataConfig)[0])
+    names = [typing.get_args(typing.get_type_hints(arm)["name"]) for arm in arms]
+    flat = [name for group in names for name in group]
+    assert len(flat) == len(set(flat))
