@@ -75,8 +75,16 @@ class Plan:
 
     @property
     def metric(self) -> str:
-        """What the objective is called on the screen and in the stores."""
+        """What the objective is called on the screen."""
         return self.settings.metric or "value"
+
+    @property
+    def result(self) -> str:
+        """What a trial's value of the objective is called in the tracking store.
+
+        The curve of the metric has its own name, and its last point need not be the result.
+        """
+        return f"best_{self.settings.metric}" if self.settings.metric else "value"
 
     def begin(self) -> optuna.Study:
         """Opens the store and creates the study, named after the sweep with the next number.

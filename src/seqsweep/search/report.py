@@ -42,7 +42,9 @@ def print_table(
         outcome, style = STATES[trial.state]
         value = f"{trial.value:.4f}" if trial.state is TrialState.COMPLETE else outcome
         table.add_row(
-            str(trial.number),
+            f"{trial.number} *"
+            if best is not None and trial.number == best.number
+            else str(trial.number),
             f"[{style}]{value}[/]",
             *(escape(show(trial.params.get(key, ""))) for key in keys),
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",

@@ -72,7 +72,7 @@ def run(plan: Plan, console: Console) -> int:
         if best is not None and went_through:
             own_run = tracking.run(best.user_attrs["mlflow_run_id"])
             evaluated = evaluate_best(plan, best, own_run, sweep_run)
-            sweep_run.log([Point(f"best_{plan.metric}", best.value, best.number)])
+            sweep_run.log([Point(plan.result, best.value, 0)])
     finally:
         sweep_run.end(outcome)
     write_results(plan.folder, best, evaluated)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.child import Job
-from seqsweep.process.messages import Judge, Report
+from seqsweep.process.messages import Judge, Point, Report
 from seqsweep.process.parent import TrialProcess
 from seqsweep.record import flatten, text, visible
 from seqsweep.search.display import Display
@@ -112,7 +112,7 @@ class Session:
         try:
             outcome = self._run_process(trial, job, run)
             if isinstance(outcome, Completed):
-                self._keep_model(trial, job.folder, run, outcome)
+                self._keep_result(trial, job.folder, run, outcome.values[0])
         finally:
             run.end(outcome)
         return outcome
@@ -131,12 +131,14 @@ class Session:
         run.add_text(OmegaConf.to_yaml(values), "config.yaml")
         return run
 
-    def _keep_model(self, trial: optuna.Trial, folder: Path, run: Run, outcome: Completed) -> None:
-        """Logs the MLflow model that the trial left in its folder, if it left one."""
+    def _keep_result(self, trial: optuna.Trial, folder: Path, run: Run, value: float) -> None:
+        """Records the trial's value, and the MLflow model if the trial left one in its folder."""
+        result = Point(self._plan.result, value, 0)
         model = folder / MODEL_FOLDER
         if self._plan.settings.tracking.log_model and (model / "MLmodel").exists():
-            model_id = run.add_model(model, {self._plan.metric: outcome.values[0]})
-            trial.set_user_attr("mlflow_model_id", model_id)
+            trial.set_user_attr("mlflow_model_id", run.add_model(model, [result]))
+        else:
+            run.log([result])
 
     def _run_process(self, trial: optuna.Trial, job: Job, run: Run) -> Outcome:
         def on_report(report: Report) -> bool:

@@ -43,8 +43,11 @@ class Run(ABC):
         """Keeps `text` as a file of that name."""
 
     @abstractmethod
-    def add_model(self, folder: Path, metrics: Mapping[str, float]) -> str | None:
-        """Keeps the MLflow model in `folder` with the metrics it reached; gives its id."""
+    def add_model(self, folder: Path, results: Iterable[Point]) -> str | None:
+        """Keeps the MLflow model in `folder`; gives its id.
+
+        The `results` are logged as points of the run that belong to this model.
+        """
 
     @abstractmethod
     def end(self, outcome: Outcome) -> None:

@@ -24,7 +24,7 @@ from mlflow.utils import mlflow_tags
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process.messages import Point, now_ms
+from seqsweep.process.messages import Point
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
 # MLflow's own limits for one call of log_batch.
@@ -56,7 +56,7 @@ class MlflowRun(Run):
         """Keeps `text` as a file of that name."""
         self._client.log_text(self.id, text, file_name)
 
-    def add_model(self, folder: Path, metrics: Mapping[str, float]) -> str:
+    def add_model(self, folder: Path, results: Iterable[Point]) -> str:
         """Keeps the MLflow model in `folder` as a logged model of this run.
 
         This is what `mlflow.tensorflow.log_model` does after it has saved the model. The trial's
@@ -73,11 +73,10 @@ class MlflowRun(Run):
         self._client.log_model_artifacts(model.model_id, str(folder))
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step=0)])
-        now = now_ms()
         self._log(
             [
-                Metric(name, value, now, 0, model_id=model.model_id, run_id=self.id)
-                for name, value in metrics.items()
+                Metric(p.name, p.value, p.time_ms, p.step, model_id=model.model_id, run_id=self.id)
+                for p in results
             ]
         )
         return model.model_id

@@ -27,7 +27,7 @@ class NoRun(Run):
     def add_text(self, text: str, file_name: str) -> None:
         """Does nothing."""
 
-    def add_model(self, folder: Path, metrics: Mapping[str, float]) -> None:
+    def add_model(self, folder: Path, results: Iterable[Point]) -> None:
         """Does nothing."""
 
     def end(self, outcome: Outcome) -> None:

@@ -47,10 +47,13 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
         with open_screen(config, console) as screen:
             trained = train(config, dataset, RunReporter(run, screen))
         scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
-        run.log([Point(name, value, 0) for name, value in scores.named("test").items()])
+        results = {f"best_{config.objective}": trained.best, **scores.named("test")}
+        points = [Point(name, value, 0) for name, value in results.items()]
         save(trained.model, folder / MODEL_FOLDER, dataset)
         if config.tracking.log_model:
-            run.add_model(folder / MODEL_FOLDER, scores.named("test"))
+            run.add_model(folder / MODEL_FOLDER, points)
+        else:
+            run.log(points)
         run.end(Completed((trained.best,)))
     screen.tested(trained, scores)
     if config.training.display == "bar":

@@ -1,0 +1,6 @@
+"""Keras models of the configurations in `conf/model/`; imports TensorFlow."""
+
+from seqsweep.models.lstm import build
+from seqsweep.models.plain import portable
+
+__all__ = ["build", "portable"]

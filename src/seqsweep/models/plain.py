@@ -1,0 +1,32 @@
+"""Models that load wherever Keras is installed."""
+
+from __future__ import annotations
+
+import keras
+
+from seqsweep.models.basic_lstm import BasicLSTM
+
+
+def portable(model: keras.Model) -> keras.Model:
+    """Gives class probabilities by Keras's own layers alone, with a copy of the model's weights.
+
+    Saved as a .keras file it loads in a process that knows nothing of this project.
+
+    Args:
+        model: a chain of layers that ends in logits, as `build` gives it.
+    """
+    twin = keras.Sequential(
+        [
+            keras.Input(model.input_shape[1:]),
+            *(_plain(layer) for layer in model.layers),
+            keras.layers.Softmax(),
+        ]
+    )
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, BasicLSTM):
+        return keras.layers.LSTM(layer.units)
+    return layer.from_config(layer.get_config())

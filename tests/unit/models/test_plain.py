@@ -1,0 +1,93 @@
+"""What was trained here is the same function in plain Keras, in a process that has only Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqsweep.config import LstmConfig
+from seqsweep.models import build, portable
+
+STEPS, FEATURES, N_HIDDEN, N_CLASSES = 6, 5, 12, 4
+X = np.random.default_rng(1).random((16, STEPS, FEATURES), np.float32)
+Y = np.random.default_rng(2).integers(0, N_CLASSES, 16)
+
+IN_ANOTHER_PROCESS = """
+import sys
+sys.modules["seqsweep"] = None  # importing it raises
+import keras, numpy
+model = keras.saving.load_model("model.keras")
+numpy.save("probabilities.npy", model.predict(numpy.load("x.npy"), verbose=0))
+assert not [name for name in sys.modules if name.startswith("seqsweep.")]
+"""
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.3], ids=["no dropout", "dropout"])
+def trained(request):
+    config = LstmConfig(name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, dropout=request.param)
+    model = build(config, input_shape=(STEPS, FEATURES), n_classes=N_CLASSES, seed=5)
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    first = model.get_weights()
+    for _ in range(20):
+        step(X, Y)
+    for before, after in zip(first, model.get_weights(), strict=True):
+        assert np.abs(after - before).max() > 0.05, "training moves every weight"
+    return model
+
+
+@pytest.fixture
+def logits(trained):
+    return np.asarray(trained(X))
+
+
+def test_trained_weights_give_the_same_logits_in_keras_lstm(trained, logits):
+    plain = keras.Sequential(
+        [
+            keras.Input((STEPS, FEATURES)),
+            keras.layers.LSTM(N_HIDDEN),
+            keras.layers.Dense(N_CLASSES),
+        ]
+    )
+    plain.set_weights(trained.get_weights())
+    np.testing.assert_allclose(plain(X), logits, rtol=0, atol=1e-5)
+
+
+def test_portable_gives_the_softmax_of_the_logits(trained, logits):
+    np.testing.assert_allclose(portable(trained)(X), tf.nn.softmax(logits), rtol=0, atol=1e-6)
+
+
+def test_portable_is_made_of_keras_layers_alone(trained):
+    modules = {type(layer).__module__.split(".")[0] for layer in portable(trained).layers}
+    assert modules == {"keras"}
+
+
+def test_portable_is_a_copy(trained, logits):
+    twin = portable(trained)
+    twin.set_weights([np.zeros_like(weight) for weight in twin.get_weights()])
+    np.testing.assert_array_equal(trained(X), logits)
+
+
+# Keras turns variables into arrays as NumPy 1 asked for it when it writes a .keras file.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+def test_the_saved_file_predicts_the_same_where_this_project_is_unknown(trained, logits, tmp_path):
+    portable(trained).save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", X)
+    subprocess.run([sys.executable, "-I", "-c", IN_ANOTHER_PROCESS], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "probabilities.npy"), tf.nn.softmax(logits), rtol=0, atol=1e-6
+    )
