@@ -8,5 +8,8 @@ from seqsweep.trial.quiet import load_tensorflow
 
 load_tensorflow()
 
-import seqsweep.tracking.models  # noqa: E402
+import seqsweep.trial.devices  # noqa: E402
 import seqsweep.trial.train  # noqa: E402, F401
+from seqsweep.tracking.models import warm_up  # noqa: E402
+
+warm_up()
