@@ -36,8 +36,9 @@ def save_model(model: keras.Model, folder: Path, *, example: np.ndarray) -> None
         folder: where the model goes.
         example: (n, steps, features), a few inputs.
     """
-    inputs = TensorSpec(example.dtype, (-1, *example.shape[1:]), "images")
-    outputs = TensorSpec(np.dtype(np.float32), (-1, model.output_shape[-1]), "probabilities")
+    # without names: MLflow hands a named input to the model as a dictionary
+    inputs = TensorSpec(example.dtype, (-1, *example.shape[1:]))
+    outputs = TensorSpec(np.dtype(np.float32), (-1, model.output_shape[-1]))
     mlflow.tensorflow.save_model(
         model,
         str(folder),

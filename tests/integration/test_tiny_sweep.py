@@ -1,0 +1,212 @@
+"""The smoke test: the program as a user runs it, read back by MLflow's and Optuna's own clients."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
+
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, copy_project) -> Path:
+    return copy_project(tmp_path_factory.mktemp("tiny") / "a project's folder")
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def ended(project, elsewhere, program):
+    return program(project / "src" / "run.py", "-m", "sweep=tiny", cwd=elsewhere)
+
+
+@pytest.fixture(scope="module")
+def trial(ended, project):
+    assert ended.returncode == 0, ended.stderr
+    study = optuna.load_study(
+        study_name="tiny-1", storage=f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
+    )
+    (trial,) = study.trials
+    return trial
+
+
+@pytest.fixture(scope="module")
+def client(ended, project):
+    return MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="module")
+def run(trial, client):
+    return client.get_run(trial.user_attrs["mlflow_run_id"])
+
+
+@pytest.fixture(scope="module")
+def sweep_run(run, client):
+    return client.get_run(run.data.tags["mlflow.parentRunId"])
+
+
+def test_the_sweep_ends_well_and_says_what_came_out(ended, trial):
+    assert ended.returncode == 0
+    assert "Sweep tiny-1: 1 trials" in ended.stdout
+    assert "1 completed" in ended.stdout
+    assert f"Best: trial 0, val_accuracy {trial.value:.4f}" in ended.stdout
+    assert "ui" in ended.stdout
+    assert f"models:/{trial.user_attrs['mlflow_model_id']}" in ended.stdout
+
+
+def test_nothing_but_the_report_is_on_the_screen(ended):
+    assert ended.stderr == ""
+
+
+def test_the_folder_that_it_was_started_from_stays_empty(ended, elsewhere):
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_nothing_is_written_in_the_project_but_the_store_and_mlruns(trial, project):
+    names = {path.name for path in project.iterdir()}
+    assert names - {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm"} == {
+        "conf",
+        "sweeps",
+        "src",
+        "mlruns",
+    }
+    assert {path.name for path in (project / "mlruns").iterdir()} - {
+        "optuna.db-wal",
+        "optuna.db-shm",
+    } == {".gitignore", "optuna.db", "jobs", "artifacts"}
+
+
+def test_the_trial_is_complete_with_a_finite_value_within_the_space(trial):
+    assert trial.state is optuna.trial.TrialState.COMPLETE
+    assert math.isfinite(trial.value)
+    assert trial.params["model.n_hidden"] in (8, 16)
+    assert 0 <= trial.params["model.forget_bias"] <= 2
+    assert 1e-3 <= trial.params["optimizer.learning_rate"] <= 1e-2
+
+
+def test_the_trial_has_one_run_and_the_sweep_is_its_parent(trial, run, sweep_run, client):
+    runs = client.search_runs([run.info.experiment_id])
+    assert {r.info.run_id for r in runs} == {run.info.run_id, sweep_run.info.run_id}
+    assert run.info.status == sweep_run.info.status == "FINISHED"
+    assert run.data.tags["seqsweep.study"] == sweep_run.data.tags["seqsweep.study"] == "tiny-1"
+    assert run.data.tags["seqsweep.trial"] == "0"
+    assert run.data.tags["seqsweep.outcome"] == "completed"
+
+
+def test_the_run_holds_the_searched_and_the_other_values_as_params(trial, run):
+    for key, value in trial.params.items():
+        assert run.data.params[key] == str(value)
+    assert run.data.params["training.training_iters"] == "1200"
+    assert run.data.params["data.name"] == "mnist_5k"
+    assert not any(key.startswith(("root", "tracking")) for key in run.data.params)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_each_curve_has_more_than_one_finite_point_at_growing_steps(run, client, name):
+    history = client.get_metric_history(run.info.run_id, name)
+    steps = [metric.step for metric in history]
+    assert len(steps) > 1
+    assert steps == sorted(set(steps))
+    assert all(math.isfinite(metric.value) for metric in history)
+
+
+def test_the_value_is_the_best_point_of_the_validation_curve(trial, run, client):
+    history = client.get_metric_history(run.info.run_id, "val_accuracy")
+    assert max(metric.value for metric in history) == trial.value
+    assert run.data.metrics["best_val_accuracy"] == trial.value
+    assert list(trial.intermediate_values.values()) == [metric.value for metric in history]
+
+
+def test_the_test_set_is_looked_at_once_by_the_best_trial(run, sweep_run, client):
+    for each in (run, sweep_run):
+        (accuracy,) = client.get_metric_history(each.info.run_id, "test_accuracy")
+        assert 0 <= accuracy.value <= 1
+
+
+def test_the_composed_configuration_is_kept_without_what_is_hidden(trial, run, client, tmp_path):
+    path = client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))
+    config = OmegaConf.load(path)
+    assert config.model.n_hidden == trial.params["model.n_hidden"]
+    assert "tracking" not in config
+
+
+def test_the_job_folder_holds_hydras_record_and_the_log(trial, project):
+    folder = project / "mlruns" / "jobs" / "tiny-1" / "0"
+    overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    assert f"model.n_hidden={trial.params['model.n_hidden']}" in overrides
+    assert (folder / "run.log").exists()
+    assert (folder / "output.log").exists()
+
+
+PREDICT = """
+import sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+images = np.load(sys.argv[3])
+np.save(sys.argv[4], model.predict(images))
+assert not any(name.split(".")[0] == "seqsweep" for name in sys.modules), "the project is loaded"
+assert model.metadata.signature is not None
+assert model.metadata.saved_input_example_info is not None
+"""
+
+
+def test_the_model_predicts_elsewhere_with_the_accuracy_that_its_run_recorded(
+    trial, run, project, tmp_path
+):
+    """In a process that cannot import this project; the images are read by NumPy alone."""
+    from seqsweep.config import Mnist5kConfig
+    from seqsweep.data import load
+
+    test = load(Mnist5kConfig(name="mnist_5k", n_validation=500)).test
+    np.save(tmp_path / "images.npy", test.x)
+    arguments = [
+        f"sqlite:///{project / 'mlflow.db'}",
+        f"models:/{trial.user_attrs['mlflow_model_id']}",
+        str(tmp_path / "images.npy"),
+        str(tmp_path / "probabilities.npy"),
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", PREDICT, *arguments],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    probabilities = np.load(tmp_path / "probabilities.npy")
+    assert probabilities.shape == (500, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    accuracy = float((probabilities.argmax(axis=1) == test.y).mean())
+    assert accuracy == pytest.approx(run.data.metrics["test_accuracy"], abs=1e-9)
+
+
+def test_a_second_sweep_begins_a_study_with_the_next_number(trial, project, elsewhere, program):
+    again = program(project / "src" / "run.py", "-m", "sweep=tiny", cwd=elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert "Sweep tiny-2: 1 trials" in again.stdout
+    studies = optuna.get_all_study_names(f"sqlite:///{project / 'mlruns' / 'optuna.db'}")
+    assert sorted(studies) == ["tiny-1", "tiny-2"]
+
+
+def test_a_taken_name_is_refused_before_anything_is_written(trial, project, elsewhere, program):
+    ended = program(
+        project / "src" / "run.py",
+        "-m",
+        "sweep=tiny",
+        "hydra.sweeper.study_name=tiny-1",
+        cwd=elsewhere,
+    )
+    assert ended.returncode == 1
+    assert "tiny-1" in ended.stderr
+    assert "taken" in ended.stderr
+    assert "Traceback" not in ended.stderr

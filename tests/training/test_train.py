@@ -1,0 +1,195 @@
+"""The training function, called without Hydra."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqsweep.config import Config, checked
+from seqsweep.data import Dataset, Split
+from seqsweep.process.channel import TrialPruned
+from seqsweep.trial.reporting import Recorder
+from seqsweep.trial.train import Evaluator, TrainingDiverged, train
+
+N_CLASSES = 3
+
+
+def split(n: int, seed: int) -> Split:
+    """Images of noise in which the bright row says the class, but for one label in five."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, N_CLASSES, n).astype(np.int32)
+    x = random.uniform(0, 0.3, (n, 6, 4)).astype(np.float32)
+    x[np.arange(n), 2 * y] += 0.7
+    wrong = random.random(n) < 0.2
+    return Split(x, np.where(wrong, random.integers(0, N_CLASSES, n), y).astype(np.int32))
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return Dataset("bars", split(300, 0), split(100, 1), split(100, 2), N_CLASSES)
+
+
+def config(**changes) -> Config:
+    values = {
+        "root": "/project",
+        "seed": 0,
+        "objective": "val_accuracy",
+        "data": {"name": "mnist_5k", "n_validation": 500},
+        "model": {"name": "lstm", "n_hidden": 12, "forget_bias": 1.0, "dropout": 0.0},
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 0.01,
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "epsilon": 1e-8,
+        },
+        "training": {
+            "batch_size": 20,
+            "epochs": 6,
+            "training_iters": None,
+            "validate_every": 1.0,
+            "display_step": 5,
+            "patience": None,
+            "restore_best": True,
+            "display": "bar",
+            "test_len": None,
+        },
+        "tracking": {
+            "name": "none",
+            "uri": None,
+            "experiment": "test",
+            "dir": "/project",
+            "log_model": False,
+            "hidden": [],
+        },
+        "devices": {"name": "cpu", "threads": 1},
+    }
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        section = values
+        for word in path:
+            section = section[word]
+        section[last] = value
+    return checked(Config, values)
+
+
+def curve(dataset: Dataset, **changes) -> list[tuple[int, str, float]]:
+    recorder = Recorder()
+    train(config(**changes), dataset, recorder)
+    return recorder.points
+
+
+def test_it_learns(dataset):
+    trained = train(config(), dataset, Recorder())
+    assert trained.best > 0.8  # a third of the classes by chance; 0.87 is the most
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_same_seed_gives_the_same_curve_to_the_last_bit(dataset, dropout):
+    first = curve(dataset, model__dropout=dropout)
+    assert curve(dataset, model__dropout=dropout) == first
+    assert curve(dataset, model__dropout=dropout, seed=1) != first
+
+
+def test_the_seed_governs_dropout_beside_the_weights(dataset):
+    assert curve(dataset, model__dropout=0.5) != curve(dataset, model__dropout=0.0)
+
+
+def test_the_curves_have_the_four_names_and_the_samples_as_their_axis(dataset):
+    points = curve(dataset)
+    steps = {name: [s for s, n, _ in points if n == name] for _, name, _ in points}
+    assert steps["train_loss"] == steps["train_accuracy"] == list(range(100, 1801, 100))
+    assert steps["val_loss"] == steps["val_accuracy"] == list(range(300, 1801, 300))
+    assert len(steps) == 4
+
+
+@pytest.mark.parametrize(("objective", "pick"), [("val_accuracy", max), ("val_loss", min)])
+def test_the_model_ends_with_the_weights_of_its_best_validation(dataset, objective, pick):
+    recorder = Recorder()
+    changes = {"optimizer__learning_rate": 0.6, "training__epochs": 20}
+    trained = train(config(objective=objective, **changes), dataset, recorder)
+    values = [value for _, name, value in recorder.points if name == objective]
+    assert trained.best == pick(values)
+    assert trained.best_at == 1 + values.index(pick(values))
+    scores = Evaluator(trained.model)(dataset.validation).named("val")
+    assert scores[objective] == trained.best
+    assert trained.best != values[-1], "the last was the best: this run shows nothing"
+
+
+def test_without_restoring_the_model_ends_with_its_last_weights(dataset):
+    recorder = Recorder()
+    changes = {"training__restore_best": False, "optimizer__learning_rate": 0.05}
+    trained = train(config(**changes), dataset, recorder)
+    last = [value for _, name, value in recorder.points if name == "val_loss"][-1]
+    assert Evaluator(trained.model)(dataset.validation).loss == last
+
+
+def test_patience_ends_a_training_that_brings_nothing_better(dataset):
+    recorder = Recorder()
+    changes = {"training__patience": 2, "training__epochs": 50, "objective": "val_accuracy"}
+    trained = train(config(**changes), dataset, recorder)
+    n_validations = sum(name == "val_loss" for _, name, _ in recorder.points)
+    assert n_validations == trained.best_at + 2 < 50
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_a_loss_that_is_no_longer_finite_ends_the_training_with_that_reason(dataset):
+    broken = dataclasses.replace(dataset, train=Split(dataset.train.x * 1, dataset.train.y))
+    broken.train.x[:] = np.nan
+    with pytest.raises(TrainingDiverged, match=r"no longer finite \(nan\) after 5 steps"):
+        train(config(), broken, Recorder())
+
+
+def test_a_reporter_that_says_stop_ends_the_training_there(dataset):
+    class StopsAtTwo(Recorder):
+        def validated(self, number, samples, metrics, *, done):
+            super().validated(number, samples, metrics, done=done)
+            return number == 2
+
+    reporter = StopsAtTwo()
+    with pytest.raises(TrialPruned):
+        train(config(), dataset, reporter)
+    assert max(samples for samples, _, _ in reporter.points) == 600
+
+
+def test_a_training_step_is_the_gradient_step_of_an_independent_loop(dataset):
+    """Plain Keras: its own LSTM layer, its own loss, its own fit, from the same weights."""
+    import keras
+
+    from seqsweep import models
+    from seqsweep.trial.schedule import Batches
+
+    settings = config(training__epochs=1, training__display_step=1000)
+    ours = train(settings, dataset, Recorder())
+    start = models.build(settings.model, input_shape=(6, 4), n_classes=N_CLASSES, seed=0)
+    theirs = keras.Sequential(
+        [keras.Input((6, 4)), keras.layers.LSTM(12), keras.layers.Dense(N_CLASSES)]
+    )
+    theirs.set_weights(start.get_weights())
+    theirs.compile(
+        keras.optimizers.Adam(0.01, epsilon=1e-8),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    for indices in Batches(300, 20, seed=0).take(15):
+        theirs.train_on_batch(dataset.train.x[indices], dataset.train.y[indices])
+    for mine, other in zip(ours.model.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=2e-4)
+
+
+@pytest.mark.parametrize("n", [1, 7, 100, 2500])
+def test_the_scores_are_the_mean_over_all_images_however_many(n):
+    from seqsweep import models
+
+    images = split(n, 5)
+    settings = config()
+    model = models.build(settings.model, input_shape=(6, 4), n_classes=N_CLASSES, seed=0)
+    scores = Evaluator(model)(images)
+    logits = np.asarray(model(images.x), np.float64)
+    log_sums = np.log(np.exp(logits).sum(axis=1))
+    expected = float((log_sums - logits[np.arange(n), images.y]).mean())
+    assert scores.loss == pytest.approx(expected, rel=1e-5)
+    assert scores.accuracy == pytest.approx(float((logits.argmax(axis=1) == images.y).mean()))
+    probabilities = tf.nn.softmax(logits)
+    assert math.isclose(float(tf.reduce_sum(probabilities)), n, rel_tol=1e-6)
