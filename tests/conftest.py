@@ -52,7 +52,8 @@ def program() -> Program:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_", "TF_", "KERAS_")) and name != "CI"
+            if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_", "TF_", "KERAS_"))
+            and name != "CI"
         }
         return subprocess.run(
             [sys.executable, str(script), *arguments],
