@@ -1,0 +1,101 @@
+"""Slots follow the devices; no GPU is needed to see that they do."""
+
+import threading
+
+import pytest
+
+from seqsweep.config import DevicesConfig
+from seqsweep.errors import ConfigError
+from seqsweep.search import slots as slots_module
+from seqsweep.search.slots import Slot, SlotPool, make_slots, visible_gpus
+
+
+def devices(name: str = "auto", threads: int = 1) -> DevicesConfig:
+    return DevicesConfig(name=name, threads=threads)
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch, cores):
+    monkeypatch.setattr(slots_module, "visible_gpus", list)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, cores):
+    monkeypatch.setattr(slots_module, "visible_gpus", lambda: ["0", "1"])
+
+
+@pytest.mark.parametrize(("threads", "count"), [(1, 8), (3, 2), (8, 1), (64, 1)])
+def test_without_a_gpu_each_set_of_cores_is_a_slot(no_gpu, threads, count):
+    assert len(make_slots(devices(threads=threads), None)) == count
+
+
+def test_a_cpu_slot_hides_every_gpu(two_gpus):
+    for slot in make_slots(devices("cpu"), None):
+        assert slot.environment == {"CUDA_VISIBLE_DEVICES": "-1"}
+
+
+@pytest.mark.parametrize("name", ["auto", "gpu"])
+def test_each_gpu_is_a_slot_that_shows_that_gpu_alone(two_gpus, name):
+    shown = [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in make_slots(devices(name), None)]
+    assert shown == ["0", "1"]
+
+
+def test_more_slots_than_gpus_share_them_evenly(two_gpus):
+    names = [slot.name for slot in make_slots(devices(), 5)]
+    assert names == ["gpu:0", "gpu:1", "gpu:0", "gpu:1", "gpu:0"]
+
+
+def test_a_gpu_that_is_asked_for_and_missing_is_an_error(no_gpu):
+    with pytest.raises(ConfigError, match="devices=cpu"):
+        make_slots(devices("gpu"), None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "gpus"),
+    [("0,1", ["0", "1"]), ("3", ["3"]), ("", []), ("-1", []), ("GPU-8f, 2", ["GPU-8f", "2"])],
+)
+def test_the_gpus_that_the_environment_allows_are_respected(monkeypatch, variable, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert visible_gpus() == gpus
+
+
+@pytest.mark.parametrize(("prints", "exits", "gpus"), [("0\n1\n", 0, ["0", "1"]), ("", 9, [])])
+def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path, prints, exits, gpus):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\nprintf '{prints}'\nexit {exits}\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert visible_gpus() == gpus
+
+
+def test_a_slot_is_held_by_one_trial_at_a_time_and_given_back_after_an_error():
+    pool = SlotPool([Slot("a", {}), Slot("b", {})])
+    held, most, lock = [], [], threading.Lock()
+
+    def trial(number: int) -> None:
+        try:
+            with pool.take() as slot:
+                with lock:
+                    assert slot.name not in held
+                    held.append(slot.name)
+                    most.append(len(held))
+                threading.Event().wait(0.01)
+                with lock:
+                    held.remove(slot.name)
+                raise ValueError(number)
+        except ValueError:
+            pass
+
+    threads = [threading.Thread(target=trial, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 2
+    assert held == []
