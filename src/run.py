@@ -22,6 +22,6 @@ def main(cfg: DictConfig) -> float:
 
 if __name__ == "__main__":
     ConfigStore.instance().store(name="project", node={"root": str(ROOT)})
-    store_sweeps(ROOT / "sweeps")
     sys.argv = name_the_sweep(sys.argv)
+    store_sweeps(ROOT / "sweeps", sys.argv)
     main()

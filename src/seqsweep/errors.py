@@ -19,3 +19,8 @@ class TrackingError(UserError):
 
 class SearchError(UserError):
     """A search space, sampler, pruner or study that cannot be used as asked."""
+
+
+def reason(error: BaseException) -> str:
+    """Gives the text of an error on one line, its type's name where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INTERRUPTED = "interrupted"  # the reason of what Ctrl-C or SIGTERM ended
+EXIT_INTERRUPTED = 130
+
 
 @dataclass(frozen=True)
 class Completed:

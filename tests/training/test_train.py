@@ -83,7 +83,7 @@ def curve(dataset: Dataset, **changes) -> list[tuple[int, str, float]]:
 
 def test_it_learns(dataset):
     trained = train(config(), dataset, Recorder())
-    assert trained.best > 0.8  # a third of the classes by chance; 0.87 is the most
+    assert trained.value > 0.8  # a third of the classes by chance; 0.87 is the most
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -111,11 +111,11 @@ def test_the_model_ends_with_the_weights_of_its_best_validation(dataset, objecti
     changes = {"optimizer__learning_rate": 0.6, "training__epochs": 20}
     trained = train(config(objective=objective, **changes), dataset, recorder)
     values = [value for _, name, value in recorder.points if name == objective]
-    assert trained.best == pick(values)
-    assert trained.best_at == 1 + values.index(pick(values))
+    assert trained.value == pick(values)
+    assert trained.at == 1 + values.index(pick(values))
     scores = Evaluator(trained.model)(dataset.validation).named("val")
-    assert scores[objective] == trained.best
-    assert trained.best != values[-1], "the last was the best: this run shows nothing"
+    assert scores[objective] == trained.value
+    assert trained.value != values[-1], "the last was the best: this run shows nothing"
 
 
 def test_without_restoring_the_model_ends_with_its_last_weights(dataset):
@@ -131,7 +131,7 @@ def test_patience_ends_a_training_that_brings_nothing_better(dataset):
     changes = {"training__patience": 2, "training__epochs": 50, "objective": "val_accuracy"}
     trained = train(config(**changes), dataset, recorder)
     n_validations = sum(name == "val_loss" for _, name, _ in recorder.points)
-    assert n_validations == trained.best_at + 2 < 50
+    assert n_validations == trained.at + 2 < 50
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")

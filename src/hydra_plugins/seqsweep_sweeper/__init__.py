@@ -88,7 +88,7 @@ OPTIONS = {
             "constant_liar": True,
         },
         "random": {"_target_": f"{OPTUNA}.samplers.RandomSampler", "seed": None},
-        "grid": {"_target_": f"{OPTUNA}.samplers.GridSampler", "seed": None},
+        "grid": {"_target_": f"{OPTUNA}.samplers.GridSampler"},
     },
     "pruner": {
         "none": {"_target_": f"{OPTUNA}.pruners.NopPruner"},

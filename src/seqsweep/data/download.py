@@ -12,9 +12,9 @@ from pathlib import Path
 
 from seqsweep.config import DownloadConfig
 from seqsweep.data import idx, npz
-from seqsweep.data.files import reading, reason, user_path
+from seqsweep.data.files import reading, user_path
 from seqsweep.data.parts import Parts
-from seqsweep.errors import DataError
+from seqsweep.errors import DataError, reason
 
 TIMEOUT_S = 900
 # Where Keras keeps the files, below `datasets` in its home.

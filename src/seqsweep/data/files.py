@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from seqsweep.errors import DataError
+from seqsweep.errors import DataError, reason
 
 # Deflate packs no tighter, so what promises more is a lie: https://www.zlib.net/zlib_tech.html
 MAX_RATIO = 1032
@@ -61,11 +61,6 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read ({reason(error)}): {what} is expected") from error
-
-
-def reason(error: Exception) -> str:
-    """Gives the text of an error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_exactly(stream: BinaryIO, size: int, name: str) -> bytearray:

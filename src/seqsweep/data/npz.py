@@ -17,9 +17,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from seqsweep.config import NpzConfig
-from seqsweep.data.files import MAX_RATIO, opened, read_exactly, reason, user_path
+from seqsweep.data.files import MAX_RATIO, opened, read_exactly, user_path
 from seqsweep.data.parts import Form, Parts, check_forms
-from seqsweep.errors import DataError
+from seqsweep.errors import DataError, reason
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 HEADER_READERS = {

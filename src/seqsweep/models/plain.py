@@ -26,6 +26,11 @@ def portable(model: keras.Model) -> keras.Model:
     return twin
 
 
+def logits(model: keras.Model) -> keras.Model:
+    """Gives what a portable model computes before its last layer, the softmax; shares weights."""
+    return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]])
+
+
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, BasicLSTM):
         return keras.layers.LSTM(layer.units)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from multiprocessing.connection import Connection
 
 from seqsweep.process.messages import Judge, Point, Report
+
+MOST_STEPS = 2**31  # a database's integer
+METRIC_NAME = re.compile(r"[\w\-.:/ ]+", re.ASCII)  # what MLflow takes
 
 
 class TrialPruned(BaseException):
@@ -63,10 +67,18 @@ def report(step: int, **metrics: float) -> None:
 
     Raises:
         TrialPruned: the pruner stopped this trial. Let it pass.
-        ValueError: no metric was given.
+        ValueError: no metric was given, or a step or a name that the stores cannot take.
     """
     if not metrics:
         raise ValueError("report() was called without a metric: give at least one, as loss=0.1")
+    if not 0 <= int(step) < MOST_STEPS:
+        raise ValueError(f"report() was called with step={step}: accepted is 0 to {MOST_STEPS - 1}")
+    for name in metrics:
+        if not METRIC_NAME.fullmatch(name):
+            raise ValueError(
+                f"report() was called with the metric {name!r}: accepted are letters, digits and "
+                "the characters _ - . : / and space"
+            )
     if _current is None:
         return
     values = {name: float(value) for name, value in metrics.items()}

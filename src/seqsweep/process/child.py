@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -22,9 +21,10 @@ from hydra.core.utils import JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from seqsweep.errors import UserError
+from seqsweep.outcome import Failed, Outcome
 from seqsweep.process.channel import TrialPruned, open_current
-from seqsweep.process.messages import Raised, Returned, Stopped
+from seqsweep.process.messages import Stopped
+from seqsweep.process.result import raised, returned
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,7 @@ def main(payload: bytes, connection: Connection) -> None:
     """Runs the pickled `(Job, Hydra's singletons)` and sends its outcome as the last message."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
     _end_with_the_worker()
-    job, singletons = cloudpickle.loads(payload)
-    os.environ.update(job.environment)
-    _write_output_to(job.folder / "output.log")
-    faulthandler.enable()
-    open_current(connection)
-    connection.send(_run(job, singletons))
+    connection.send(_last_word(payload, connection))
     connection.close()
 
 
@@ -61,6 +56,21 @@ def _end_with_the_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
+    try:
+        job, singletons = cloudpickle.loads(payload)
+        os.environ.update(job.environment)
+        _write_output_to(job.folder / "output.log")
+        faulthandler.enable()
+        open_current(connection)
+        word = _run(job, singletons)
+    except BaseException as error:  # an app that cannot be imported, a folder that cannot be made
+        word = raised(error)
+    if isinstance(word, Failed):
+        print(word.traceback or word.reason, file=sys.stderr, flush=True)
+    return word
+
+
 def _write_output_to(path: Path) -> None:
     """Sends stdout and stderr, those of C++ libraries too, into the job's folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,24 +82,21 @@ def _write_output_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _run(job: Job, singletons: dict[Any, Any]) -> Returned | Stopped | Raised:
+def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
     setup_globals()
     Singleton.set_state(singletons)
     HydraConfig.instance().set_config(job.config)
-    try:
-        result = run_job(
-            hydra_context=job.hydra_context,
-            task_function=lambda config: _call(job.function, config),
-            config=job.config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
-    except BaseException as error:  # Hydra's own, as for a folder that cannot be made
-        return _raised(error)
+    result = run_job(
+        hydra_context=job.hydra_context,
+        task_function=lambda config: _call(job.function, config),
+        config=job.config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
     value = result._return_value  # the property would print and raise
     if result.status is not JobStatus.COMPLETED:
-        return _raised(value)
-    return value if isinstance(value, Stopped) else Returned(value)
+        return raised(value)
+    return value if isinstance(value, Stopped) else returned(value)
 
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
@@ -100,12 +107,3 @@ def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
         return Stopped()
     except SystemExit as error:
         raise RuntimeError(f"the function called sys.exit({error.code!r})") from error
-
-
-def _raised(error: BaseException) -> Raised:
-    text = "".join(traceback.format_exception(error))
-    print(text, file=sys.stderr, flush=True)
-    lines = str(error).strip().splitlines() or [""]
-    if isinstance(error, UserError):
-        return Raised(lines[0], "")
-    return Raised(f"{type(error).__name__}: {lines[0]}".removesuffix(": "), text)

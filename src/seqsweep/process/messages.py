@@ -1,10 +1,17 @@
-"""What a trial process sends up its pipe. Down the pipe go bare booleans: True means stop."""
+"""What a trial process sends up its pipe; its last word is an `Outcome`, or `Stopped`.
+
+Down the pipe go bare booleans: True means stop.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+
+# What a trial's value is called among the metrics of its run.
+OBJECTIVE = "objective"
+# An MLflow model that a job leaves in this folder of its own becomes the model of its run.
+MODEL_FOLDER = "model"
 
 
 def now_ms() -> int:
@@ -43,20 +50,5 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Returned:
-    """The task function came back with `value`."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
 class Stopped:
     """The task function came back because it was told to stop."""
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The task function raised; `reason` is one line."""
-
-    reason: str
-    traceback: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable
@@ -15,12 +14,14 @@ from hydra.core.singleton import Singleton
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child
-from seqsweep.process.messages import Point, Raised, Report, Returned, Stopped
+from seqsweep.process.messages import Point, Report, Stopped
 
 # Hears each report of a trial; gives True where the trial is to stop.
 OnReport = Callable[[Report], bool]
 # Gets the points of each report, after the trial has had its answer: a slow store delays no step.
 Log = Callable[[tuple[Point, ...]], None]
+
+LEAVING_S = 10  # for a process that has said its last word: threads that it left may still run
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 
@@ -33,15 +34,16 @@ def preload(modules: Iterable[str]) -> None:
 class TrialProcess:
     """One job in a process of its own.
 
-    Call `run` once; `kill` may come from another thread at any time.
+    Call `run` once; when it returns or raises, the process is gone. `kill` may come from another
+    thread at any time.
     """
 
-    def __init__(self, job: child.Job, *, n_values: int = 1) -> None:
-        self._n_values = n_values
+    def __init__(self, job: child.Job) -> None:
         self._killed_because: str | None = None
-        self._connection, theirs = _FORKSERVER.Pipe()
         payload = cloudpickle.dumps((job, Singleton.get_state()))
-        self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs), daemon=True)
+        self._connection, theirs = _FORKSERVER.Pipe()
+        # no daemon, for a daemon may start no process of its own, as a DataLoader does
+        self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs))
         self._process.start()
         theirs.close()
 
@@ -52,19 +54,26 @@ class TrialProcess:
 
     def run(self, on_report: OnReport, log: Log) -> Outcome:
         """Relays reports until the process has ended, and gives the outcome."""
-        last, stopped_at = self._relay(on_report, log)
-        self._process.join()
-        self._connection.close()
+        try:
+            last, stopped_at = self._relay(on_report, log)
+            if last is not None:
+                self._process.join(LEAVING_S)
+        finally:
+            self._end()
         if self._killed_because is not None:
             return Failed(self._killed_because)
         match last:
-            case Returned(value):
-                return objective_values(value, self._n_values)
+            case Completed() | Failed():
+                return last
             case Stopped() if stopped_at is not None:
                 return Pruned(stopped_at)
-            case Raised(reason, traceback):
-                return Failed(reason, traceback)
         return Failed(_death(self._process.exitcode))
+
+    def _end(self) -> None:
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._connection.close()
 
     def _relay(self, on_report: OnReport, log: Log) -> tuple[Any, int | None]:
         """Gives the last word, None without one, and at which report it was told to stop."""
@@ -83,36 +92,13 @@ class TrialProcess:
     def _receive(self) -> Any:
         """Gives the next message, None where the process is gone without one."""
         if self._connection not in wait([self._connection, self._process.sentinel]):
+            self._process.join()
             return None
         try:
             return self._connection.recv()
         except (EOFError, ConnectionResetError):
+            self._process.join()
             return None
-
-
-def objective_values(value: Any, n_values: int) -> Completed | Failed:
-    """Turns what a task function returned into the values of the objectives."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) != n_values:
-        return Failed(f"the function returned {len(values)} values where {n_values} are expected")
-    try:
-        numbers = tuple(map(_number, values))
-    except (TypeError, ValueError):
-        return Failed(f"the function returned {_short(value)}, which is no number")
-    if not all(map(math.isfinite, numbers)):
-        return Failed(f"the objective is not finite: {_short(value)}")
-    return Completed(numbers)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, (bool, str, bytes)):
-        raise TypeError(value)
-    return float(value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _death(exit_code: int | None) -> str:

@@ -31,7 +31,7 @@ def evaluate_best(plan: Plan, best: optuna.trial.FrozenTrial, *runs: Run) -> dic
     function = plan.settings.function("evaluate_best")
     if function is None:
         return {}
-    job = replace(plan.job(best.params, best.number, plan.slots()[0]), function=function)
+    job = replace(plan.job(dict(best.params), best.number, plan.slots()[0]), function=function)
     points: list[Point] = []
     outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
     if isinstance(outcome, Failed):

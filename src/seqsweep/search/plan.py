@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import optuna
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
-from optuna.samplers import GridSampler
+from optuna.storages import BaseStorage
 
-from seqsweep.errors import ConfigError, SearchError
+from seqsweep.errors import SearchError, reason
+from seqsweep.folders import make_folder
 from seqsweep.process.child import Job
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space, Value
-from seqsweep.search.study import create_study, make_pruner, make_sampler, open_storage
+from seqsweep.search.study import (
+    create_study,
+    is_grid,
+    last_number,
+    make_pruner,
+    make_sampler,
+    open_storage,
+    queue_grid,
+)
 from seqsweep.tracking.provenance import git_tags
 
 N_TRIALS = 20  # of a sweep that does not say how many, as Hydra's own Optuna sweeper has it
+OWN_FILE = "multirun.yaml"  # a sweep's folder has it, as with Hydra's sweepers
 
 
 @dataclass
 class Plan:
     """A search of `n_trials` over `space` with the task `function`.
 
-    It crosses to workers as a pickle, so it holds plain values. `study_name` and `storage` (an
-    SQLAlchemy URL) are known once the sweep begins.
+    It crosses to workers as a pickle, so it holds plain values. `study_name` and `storage` (a URL
+    or a path) are known once the sweep begins.
     """
 
     settings: Settings
@@ -58,58 +68,95 @@ class Plan:
             UserError: something in the sweep cannot work.
         """
         space = Space.read(settings.params or {}, arguments, hydra_context.config_loader)
-        sampler = make_sampler(settings.sampler, space, seed=settings.seed)
+        if not space.parameters:
+            raise SearchError(
+                "there is nothing to search: choose a sweep file, as sweep=NAME, or give a key of "
+                "the config several values, as key=1,2 or key=interval(0,1)"
+            )
+        make_sampler(settings.sampler, space, seed=settings.seed)
         n_trials = settings.n_trials or N_TRIALS
-        if isinstance(sampler, GridSampler):
+        if is_grid(settings.sampler):
             n_trials = math.prod(map(len, space.grid().values()))
         make_pruner(settings.pruner)
         plan = cls(settings, space, n_trials, function, hydra_context, master)
         plan.slots()
+        plan._check_function()
         plan._check_configs()
         return plan
 
     @property
     def folder(self) -> Path:
         """The sweep's folder, whose subfolders are the jobs'."""
-        return Path(self.master.hydra.sweep.dir)
+        return Path(self.master.hydra.sweep.dir).absolute()
 
     @property
     def metric(self) -> str:
         """What the objective is called on the screen."""
         return self.settings.metric or "value"
 
-    @property
-    def result(self) -> str:
-        """What a trial's value of the objective is called in the tracking store.
-
-        The curve of the metric has its own name, and its last point need not be the result.
-        """
-        return f"best_{self.settings.metric}" if self.settings.metric else "value"
-
-    def begin(self) -> optuna.Study:
-        """Opens the store and creates the study, named after the sweep with the next number.
+    def open_storage(self) -> BaseStorage:
+        """Opens the store of studies, names this one and makes its folder.
 
         Raises:
-            UserError: the store or the folder cannot be used, or the given name is taken.
+            UserError: the store or the folder cannot be used, or holds another sweep.
         """
-        given, url = self.settings.study_name, self.settings.storage
-        if url is None:
-            self._settle_folder(given)
-            url = f"sqlite:///{self.folder / 'optuna.db'}"
-        storage = open_storage(url)
-        choices = self.master.hydra.runtime.choices
-        base = choices.get("sweep") or self.master.hydra.job.name
-        study = create_study(storage, given, base=base, direction=self.settings.direction)
-        self.study_name, self.storage = study.study_name, url
-        self._settle_folder(study.study_name)
-        OmegaConf.save(self.master, self.folder / "multirun.yaml")
-        return study
+        if self.settings.storage is not None:
+            storage = open_storage(self.settings.storage)
+            self.storage = self.settings.storage
+            self._name_after(last_number(storage, self._base))
+            return storage
+        self._name_after(0)
+        self.storage = str(self.folder / "optuna.db")
+        return open_storage(self.storage)
 
-    def _settle_folder(self, study_name: str | None) -> None:
-        with open_dict(self.master):
-            self.master.hydra.sweeper.study_name = study_name
-            self.master.hydra.sweep.dir = str(Path(self.master.hydra.sweep.dir).absolute())
-        check_folder(self.folder)
+    def begin(self, storage: BaseStorage) -> optuna.Study:
+        """Creates the study.
+
+        Raises:
+            UserError: the store cannot be written, or the given name is taken.
+        """
+        while True:
+            study = create_study(storage, self.study_name, self.settings.direction)
+            if study is not None:
+                if is_grid(self.settings.sampler):
+                    queue_grid(study, self.space)
+                OmegaConf.save(self.master, self.folder / OWN_FILE)
+                return study
+            if self.settings.study_name is not None:
+                raise self._taken()
+            self._name_after(last_number(storage, self._base))  # another sweep was faster
+
+    @property
+    def _base(self) -> str:
+        """What a study without a name of its own is named after."""
+        choices = self.master.hydra.runtime.choices
+        return choices.get("sweep") or self.master.hydra.job.name
+
+    def _name_after(self, number: int) -> None:
+        """Takes the given name, or the first after `number` whose folder no sweep has used."""
+        tried: Path | None = None
+        while True:
+            number += 1
+            self.study_name = self.settings.study_name or f"{self._base}-{number}"
+            with open_dict(self.master):
+                self.master.hydra.sweeper.study_name = self.study_name
+            if not (self.folder / OWN_FILE).exists():
+                break
+            if self.settings.study_name is not None:
+                raise self._taken()
+            if self.folder == tried:
+                raise SearchError(
+                    f"the folder {self.folder} holds another sweep; give hydra.sweep.dir another "
+                    "folder, or one with ${now:%H-%M-%S} or ${hydra.sweeper.study_name} in it"
+                )
+            tried = self.folder
+        make_folder(self.folder)
+
+    def _taken(self) -> SearchError:
+        return SearchError(
+            f"hydra.sweeper.study_name={self.study_name!r} is taken by an earlier sweep; give "
+            "another name, or none for the next number"
+        )
 
     def slots(self) -> list[Slot]:
         """Gives the slots of this machine."""
@@ -126,7 +173,7 @@ class Plan:
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = f"{self.study_name}-{number}"
-        folder = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir)).absolute()
+        folder = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
         return Job(self.function, config, folder, self.hydra_context, dict(slot.environment))
 
     def _compose(self, params: dict[str, Value]) -> DictConfig:
@@ -134,31 +181,25 @@ class Plan:
         try:
             config = self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
         except HydraException as error:
-            reason = " ".join(str(error).split())
-            raise SearchError(f"the sweep's parameters do not fit the config: {reason}") from error
+            raise SearchError(f"a trial cannot be composed: {reason(error)}") from error
         with open_dict(config):
-            config.hydra.sweep.dir = self.master.hydra.sweep.dir
+            config.hydra.sweeper.study_name = self.study_name
+            config.hydra.sweep.dir = str(self.folder)
         return config
+
+    def _check_function(self) -> None:
+        try:
+            cloudpickle.dumps(self.function)
+        except Exception as error:
+            raise SearchError(
+                f"the task function cannot be sent to a process of its own: {reason(error)}; keep "
+                "what it uses, as locks and open files, in a module that it imports"
+            ) from error
 
     def _check_configs(self) -> None:
         """Composes the corners of the space and lets the app's own check look at each."""
         check = self.settings.function("check")
         for params in self.space.corners():
             config = self._compose(params)
-            if check is None:
-                return
-            check(config)
-
-
-def check_folder(folder: Path) -> None:
-    """Makes `folder`.
-
-    Raises:
-        ConfigError: it cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"the folder {folder} cannot be written")
+            if check is not None:
+                check(config)

@@ -39,16 +39,15 @@ def print_table(
     for column in ("trial", metric, *(names[key] for key in keys), "time"):
         table.add_column(column, justify="right")
     for trial in _rows(trials, study.direction):
+        is_best = best is not None and trial.number == best.number
         outcome, style = STATES[trial.state]
         value = f"{trial.value:.4f}" if trial.state is TrialState.COMPLETE else outcome
         table.add_row(
-            f"{trial.number} *"
-            if best is not None and trial.number == best.number
-            else str(trial.number),
+            f"{trial.number} *" if is_best else str(trial.number),
             f"[{style}]{value}[/]",
             *(escape(show(trial.params.get(key, ""))) for key in keys),
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
-            style="bold" if best is not None and trial.number == best.number else None,
+            style="bold" if is_best else None,
         )
     console.print(table)
     counts = collections.Counter(STATES[trial.state][0] for trial in trials)

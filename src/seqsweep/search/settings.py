@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqsweep.config import Count, DevicesConfig, Seed, TrackingConfig, checked, frozen
 from seqsweep.errors import ConfigError
@@ -24,7 +24,7 @@ class Settings:
     direction: Literal["minimize", "maximize"]
     metric: str | None
     n_trials: Count | None
-    n_jobs: Count | Literal["auto"]
+    n_jobs: int | str
     seed: Seed | None
     params: dict[str, Any] | None
     study_name: StudyName | None
@@ -34,6 +34,12 @@ class Settings:
     preload: list[str]
     check: str | None
     evaluate_best: str | None
+
+    @model_validator(mode="after")
+    def _counts_slots(self) -> Settings:
+        if self.n_jobs != "auto" and (not isinstance(self.n_jobs, int) or self.n_jobs < 1):
+            raise ValueError(f"n_jobs={self.n_jobs!r}: auto or a whole number above 0 is accepted")
+        return self
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Settings:

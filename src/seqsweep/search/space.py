@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,6 +53,11 @@ class Parameter:
     text: str
     raw: frozenset[str] = frozenset()
 
+    @property
+    def name(self) -> str:
+        """The key without Hydra's prefix: what the parameter is called in every record."""
+        return self.key.lstrip("+")
+
     def override(self, value: Value) -> str:
         """Gives the Hydra override that sets this parameter to `value`."""
         written = value if value in self.raw else literal(value)
@@ -61,11 +67,11 @@ class Parameter:
         """Lets the sampler choose a value."""
         match self.distribution:
             case CategoricalDistribution(choices=choices):
-                return trial.suggest_categorical(self.key, choices)
+                return trial.suggest_categorical(self.name, choices)
             case IntDistribution(low=low, high=high, step=step, log=log):
-                return trial.suggest_int(self.key, low, high, step=step, log=log)
+                return trial.suggest_int(self.name, low, high, step=step, log=log)
             case FloatDistribution(low=low, high=high, step=step, log=log):
-                return trial.suggest_float(self.key, low, high, step=step, log=log)
+                return trial.suggest_float(self.name, low, high, step=step, log=log)
         raise TypeError(f"no such distribution: {self.distribution!r}")
 
     def corners(self) -> list[Value]:
@@ -109,7 +115,7 @@ class Space:
             SearchError: a line is no override or no space that can be searched.
         """
         parser = OverridesParser.create(config_loader=config_loader)
-        parsed = [_parse(parser, f"{key}={value}") for key, value in params.items()]
+        parsed = [_parse(parser, f"{key}={_written(value)}") for key, value in params.items()]
         parsed += [_parse(parser, argument) for argument in arguments]
         last = {override.get_key_element().lstrip("+"): override for override in parsed}
         searched = [o for o in last.values() if o.is_sweep_override()]
@@ -118,18 +124,18 @@ class Space:
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """Lets the sampler choose a value for each parameter."""
-        return {p.key: p.suggest(trial) for p in self.parameters}
+        return {p.name: p.suggest(trial) for p in self.parameters}
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
         """Gives all overrides of the trial that has these values."""
-        return [*self.fixed, *(p.override(values[p.key]) for p in self.parameters)]
+        return [*self.fixed, *(p.override(values[p.name]) for p in self.parameters)]
 
     def corners(self) -> Iterator[dict[str, Value]]:
         """Gives sets of values in which each parameter takes each of its corners at least once."""
         corners = [p.corners() for p in self.parameters]
         for i in range(max(map(len, corners), default=1)):
             yield {
-                p.key: values[min(i, len(values) - 1)]
+                p.name: values[min(i, len(values) - 1)]
                 for p, values in zip(self.parameters, corners, strict=True)
             }
 
@@ -139,18 +145,33 @@ class Space:
         Raises:
             SearchError: one of them has no end of values.
         """
-        return {p.key: p.grid() for p in self.parameters}
+        return {p.name: p.grid() for p in self.parameters}
 
 
 def literal(value: Value) -> str:
-    """Writes `value` so that Hydra reads the same value of the same type."""
+    """Writes `value` so that Hydra reads the same value of the same type.
+
+    Text is quoted only where it must be: Hydra's `override_dirname` names folders by it.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
+        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+        return value if plain else QuotedString(value, Quote.single).with_quotes()
     return repr(value)
+
+
+_PLAIN = re.compile(r"[a-zA-Z_][\w/-]*", re.ASCII)
+_WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra reads as something else
+
+
+def _written(value: Any) -> str:
+    """Gives an entry of `hydra.sweeper.params` in the grammar; a YAML list is a choice."""
+    if isinstance(value, list):
+        return ",".join(map(_written, value))
+    return value if isinstance(value, str) else literal(value)
 
 
 def _parse(parser: OverridesParser, line: str) -> Override:

@@ -1,27 +1,33 @@
-"""The Optuna study: where it is stored, what it is called, who samples and who prunes."""
+"""The Optuna study: where it is stored, who samples and who prunes."""
 
 from __future__ import annotations
 
 import inspect
+import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import sqlalchemy
 from hydra.utils import get_class, instantiate
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError
+from seqsweep.folders import make_folder
+from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
+from seqsweep.stores import sqlite_url
 
 SQLITE_TIMEOUT_S = 60
 
 
-def open_storage(url: str) -> BaseStorage:
-    """Opens the store of studies at an SQLAlchemy URL; creates it where it does not exist.
+def open_storage(place: str) -> BaseStorage:
+    """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
 
     SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
     that begin IMMEDIATE: as Optuna opens it, two processes can claim the same waiting trial.
@@ -29,19 +35,26 @@ def open_storage(url: str) -> BaseStorage:
     Raises:
         SearchError: the store cannot be opened.
     """
+    url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
     try:
         if make_url(url).get_backend_name() != "sqlite":
             return RDBStorage(url)
-        if (file := make_url(url).database) and file != ":memory:":
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}})
+        make_folder(Path(make_url(url).database or ".").parent)
+        braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
+        storage = RDBStorage(braces, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}})
+        sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
+        sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
+        storage.engine.dispose()  # the connections so far know nothing of this
+        storage.get_all_studies()
     except Exception as error:  # drivers and SQLAlchemy raise what they like
-        reason = str(error).strip().splitlines()[0]
-        raise SearchError(f"hydra.sweeper.storage cannot be opened: {reason}") from error
-    sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
-    sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
-    storage.engine.dispose()  # the connections so far know nothing of this
+        raise _cannot("opened", error) from error
     return storage
+
+
+def _cannot(what: str, error: Exception) -> SearchError:
+    root = error.__cause__ or error
+    why = (str(root).strip().splitlines() or [type(root).__name__])[0]
+    return SearchError(f"hydra.sweeper.storage cannot be {what}: {why}")
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -54,45 +67,67 @@ def _begin_immediate(connection: sqlalchemy.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def create_study(
-    storage: BaseStorage, name: str | None, *, base: str, direction: str
-) -> optuna.Study:
-    """Creates the study `name`, or where that is None `base-1`, or with the next free number.
+def create_study(storage: BaseStorage, name: str, direction: str) -> optuna.Study | None:
+    """Creates the study; gives None where its name is taken.
 
     Raises:
-        SearchError: `name` is taken.
+        SearchError: the store cannot be written.
     """
-    while True:
-        chosen = name or _next_name(storage, base)
-        try:
-            return optuna.create_study(storage=storage, study_name=chosen, direction=direction)
-        except optuna.exceptions.DuplicatedStudyError as error:
-            if name is not None:  # else another sweep took the number meanwhile
-                raise SearchError(
-                    f"hydra.sweeper.study_name={name!r} is taken; give another name, or none for "
-                    "the next number"
-                ) from error
+    try:
+        return optuna.create_study(storage=storage, study_name=name, direction=direction)
+    except optuna.exceptions.DuplicatedStudyError:
+        return None
+    except Exception as error:
+        raise _cannot("written", error) from error
 
 
-def _next_name(storage: BaseStorage, base: str) -> str:
+def last_number(storage: BaseStorage, base: str) -> int:
+    """Gives the highest n of the studies named `base-n`, 0 without any."""
     names = [study.study_name for study in storage.get_all_studies()]
     numbers = [name.removeprefix(f"{base}-") for name in names if name.startswith(f"{base}-")]
-    return f"{base}-{max((int(n) for n in numbers if n.isdecimal()), default=0) + 1}"
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
-def make_sampler(config: dict[str, Any], space: Space, *, seed: int | None) -> BaseSampler:
-    """Builds the sampler; the grid sampler gets its grid, one without a seed gets `seed`.
+def is_grid(config: dict[str, Any]) -> bool:
+    """Says whether the sampler is Optuna's grid sampler."""
+    return issubclass(_class(config, BaseSampler, "sampler"), GridSampler)
+
+
+def queue_grid(study: optuna.Study, space: Space) -> None:
+    """Lets each point of the grid wait in the study, the last parameter changing fastest."""
+    grid = space.grid()
+    for point in itertools.product(*grid.values()):
+        study.enqueue_trial(dict(zip(grid, point, strict=True)))
+
+
+def make_sampler(
+    config: dict[str, Any], space: Space, *, seed: int | None, n_slots: int = 1
+) -> BaseSampler:
+    """Builds the sampler; one without a seed gets `seed`.
+
+    A grid is not sampled: its points wait in the study (`queue_grid`), since with several slots
+    Optuna's own sampler may draw a point twice and another never.
 
     Raises:
         SearchError: it cannot be built, or cannot sample this space.
     """
+    if is_grid(config):
+        space.grid()
+        return RandomSampler()  # only asked for what does not wait
     arguments = dict(config)
     kind = _class(arguments, BaseSampler, "sampler")
-    if issubclass(kind, GridSampler):
-        arguments["search_space"] = space.grid()
-    if "seed" in inspect.signature(kind).parameters and arguments.get("seed") is None:
+    if "seed" not in inspect.signature(kind).parameters:
+        return _build(arguments, kind, "sampler")
+    if arguments.get("seed") is None:
         arguments["seed"] = seed
-    return _build(arguments, kind, "sampler")
+    if n_slots == 1 or arguments["seed"] is None:
+        return _build(arguments, kind, "sampler")
+    return SeededByNumber(partial(_seeded, arguments, kind))
+
+
+def _seeded(arguments: dict[str, Any], kind: type, number: int) -> BaseSampler:
+    (seed,) = np.random.SeedSequence([arguments["seed"], number]).generate_state(1)
+    return _build({**arguments, "seed": int(seed)}, kind, "sampler")
 
 
 def make_pruner(config: dict[str, Any]) -> BasePruner:
@@ -120,10 +155,9 @@ def _build(arguments: dict[str, Any], kind: type, role: str) -> Any:
     try:
         return instantiate({"_target_": arguments["_target_"]}, **given)
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise SearchError(
-            f"hydra.sweeper.{role} {kind.__name__} cannot be built: {reason}"
-        ) from error
+        root = error.__cause__ or error
+        why = (str(root).strip().splitlines() or [type(root).__name__])[0]
+        raise SearchError(f"hydra.sweeper.{role} {kind.__name__} cannot be built: {why}") from error
 
 
 def silence_optuna() -> None:

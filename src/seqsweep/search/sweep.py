@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -16,9 +17,9 @@ from omegaconf import DictConfig, open_dict
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.errors import UserError
-from seqsweep.outcome import Completed, Failed, Outcome
-from seqsweep.process.messages import Point
+from seqsweep.errors import SearchError, UserError
+from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
+from seqsweep.process.messages import OBJECTIVE, Point
 from seqsweep.process.parent import preload
 from seqsweep.search.best import best_trial, evaluate_best
 from seqsweep.search.plan import Plan
@@ -26,10 +27,9 @@ from seqsweep.search.report import print_best, print_table, write_results
 from seqsweep.search.settings import Settings
 from seqsweep.search.space import literal
 from seqsweep.search.study import silence_optuna
-from seqsweep.search.worker import INTERRUPTED, Worker
+from seqsweep.search.worker import Worker
+from seqsweep.signals import handled_by, interrupt
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
-
-EXIT_INTERRUPTED = 130
 
 
 def run_or_exit(
@@ -42,11 +42,18 @@ def run_or_exit(
 ) -> None:
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
     try:
-        read = Settings.read(settings)
-        code = run(Plan.make(read, arguments, hydra_context, task_function, config), Console())
+        with handled_by(interrupt):
+            read = Settings.read(settings)
+            plan = Plan.make(read, arguments, hydra_context, task_function, config)
+            code = run(plan, Console())
     except UserError as error:
-        sys.exit(f"error: {error}")
+        code = f"error: {error}"
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
     if code:
+        # Hydra calls this only after a sweep that returns
+        hydra_context.callbacks.on_multirun_end(config=config, config_name=None)
         sys.exit(code)
 
 
@@ -57,49 +64,64 @@ def run(plan: Plan, console: Console) -> int:
         UserError: a store or a folder cannot be used.
     """
     silence_optuna()
-    study = plan.begin()
+    storage = plan.open_storage()
     preload(plan.settings.preload)
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     tracking = open_tracking(plan.settings.tracking)
+    study = plan.begin(storage)
     sweep_run = _start_run(plan, tracking)
-    _say_begin(console, plan)
     outcome: Outcome = Failed("the sweep itself failed")
-    best, evaluated = None, {}
     try:
-        went_through = _launch(plan, sweep_run)
-        best = best_trial(study)
-        outcome = _outcome(best, went_through=went_through)
-        if best is not None and went_through:
-            own_run = tracking.run(best.user_attrs["mlflow_run_id"])
-            evaluated = evaluate_best(plan, best, own_run, sweep_run)
-            sweep_run.log([Point(plan.result, best.value, 0)])
+        _say_begin(console, plan)
+        outcome = _search(plan, console, study, tracking, sweep_run)
+    except KeyboardInterrupt:
+        outcome = Failed(INTERRUPTED)
     finally:
         sweep_run.end(outcome)
-    write_results(plan.folder, best, evaluated)
-    _say_end(console, plan, study, tracking, evaluated)
-    if outcome == Failed(INTERRUPTED):
-        return EXIT_INTERRUPTED
-    return 0 if isinstance(outcome, Completed) else 1
+    _say_where(console, plan, study, tracking)
+    if isinstance(outcome, Completed):
+        return 0
+    console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False)
+    return EXIT_INTERRUPTED if outcome == Failed(INTERRUPTED) else 1
 
 
-def _outcome(best: optuna.trial.FrozenTrial | None, *, went_through: bool) -> Outcome:
-    if not went_through:
-        return Failed(INTERRUPTED)
+def _search(
+    plan: Plan, console: Console, study: optuna.Study, tracking: Tracking, sweep_run: Run
+) -> Outcome:
+    """Runs the trials, then lets the best one be evaluated; reports both."""
+    went_through = _launch(plan, sweep_run)
+    best = best_trial(study)
+    write_results(plan.folder, best, {})
+    print_table(console, study, best, plan.metric)
     if best is None:
-        return Failed("no trial completed")
+        return Failed("no trial completed" if went_through else INTERRUPTED)
+    sweep_run.log([Point(OBJECTIVE, best.value, 0)])
+    if not went_through:
+        print_best(console, best, plan.metric, {})
+        return Failed(INTERRUPTED)
+    try:
+        evaluated = evaluate_best(plan, best, _run_of(best, tracking), sweep_run)
+    except SearchError as error:
+        print_best(console, best, plan.metric, {})
+        return Failed(str(error))
+    write_results(plan.folder, best, evaluated)
+    print_best(console, best, plan.metric, evaluated)
     return Completed(tuple(best.values))
+
+
+def _run_of(trial: optuna.trial.FrozenTrial, tracking: Tracking) -> Run:
+    return tracking.run(trial.user_attrs["mlflow_run_id"])
 
 
 def _start_run(plan: Plan, tracking: Tracking) -> Run:
     """Opens the sweep's own run, the parent of its trials' runs."""
-    searched = {f"space.{p.key}": p.text.partition("=")[2] for p in plan.space.parameters}
+    searched = {f"space.{p.name}": p.text.partition("=")[2] for p in plan.space.parameters}
     targets = {role: getattr(plan.settings, role)["_target_"] for role in ("sampler", "pruner")}
     counts = {"n_trials": str(plan.n_trials), "slots": str(len(plan.slots()))}
     tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "sweep"}
-    run = tracking.start(
+    return tracking.start(
         RunRecord(name=plan.study_name, params={**targets, **counts, **searched}, tags=tags)
     )
-    return run
 
 
 def _launch(plan: Plan, sweep_run: Run) -> bool:
@@ -110,13 +132,11 @@ def _launch(plan: Plan, sweep_run: Run) -> bool:
         "hydra.sweep.subdir=workers/0",
         "hydra.job.chdir=false",
     ]
-    with open_dict(plan.master):  # the launcher's own lines would tell of one job, the worker
-        plan.master.hydra.hydra_logging.root.level = "WARNING"
     launcher = Plugins.instance().instantiate_launcher(
         # callbacks are for trials: each fires them in its own process
         hydra_context=HydraContext(plan.hydra_context.config_loader, Callbacks()),
         task_function=Worker(plan, sweep_run.id),
-        config=plan.master,
+        config=_quiet(plan.master),
     )
     (job,) = launcher.launch([overrides], initial_job_idx=0)
     if job.status is not JobStatus.COMPLETED:
@@ -124,30 +144,33 @@ def _launch(plan: Plan, sweep_run: Run) -> bool:
     return job.return_value
 
 
+def _quiet(master: DictConfig) -> DictConfig:
+    """Gives a config by which the launcher does not tell of its one job, the worker."""
+    config = copy.deepcopy(master)
+    root = config.hydra.hydra_logging.get("root")
+    if root is not None:
+        with open_dict(config):
+            root.level = "WARNING"
+    return config
+
+
 def _say_begin(console: Console, plan: Plan) -> None:
-    slots = plan.slots()
     console.print(
-        f"Sweep [bold]{escape(plan.study_name)}[/]: {plan.n_trials} trials on {len(slots)} "
-        f"{'slot' if len(slots) == 1 else 'slots'} ({', '.join(slot.name for slot in slots)})",
+        f"Sweep [bold]{escape(plan.study_name)}[/]: {_count(plan.n_trials, 'trial')} on "
+        f"{_count(len(plan.slots()), 'slot')} ({', '.join(slot.name for slot in plan.slots())})",
         highlight=False,
     )
 
 
-def _say_end(
-    console: Console,
-    plan: Plan,
-    study: optuna.Study,
-    tracking: Tracking,
-    evaluated: dict[str, float],
-) -> None:
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
     best = best_trial(study)
-    print_table(console, study, best, plan.metric)
-    lines = [f"jobs    {plan.folder}"]
-    if best is not None:
-        print_best(console, best, plan.metric, evaluated)
-        if model_id := best.user_attrs.get("mlflow_model_id"):
-            lines.append(f"model   models:/{model_id}")
-    lines += how_to_see(tracking)
-    console.print()
-    for line in lines:
+    model_id = best.user_attrs.get("mlflow_model_id") if best else None
+    lines = ["", f"jobs    {plan.folder}"]
+    if model_id:
+        lines.append(f"model   models:/{model_id}")
+    for line in [*lines, *how_to_see(tracking)]:
         console.print(escape(line), highlight=False, soft_wrap=True)

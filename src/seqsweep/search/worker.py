@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
@@ -16,20 +12,19 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from rich.console import Console
 
-from seqsweep.outcome import Completed, Failed, Outcome, Pruned
+from seqsweep.outcome import INTERRUPTED, Completed, Failed, Outcome, Pruned
 from seqsweep.process.child import Job
-from seqsweep.process.messages import Judge, Point, Report
+from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Judge, Point, Report
 from seqsweep.process.parent import TrialProcess
+from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
 from seqsweep.search.display import Display
 from seqsweep.search.plan import Plan
 from seqsweep.search.slots import Slot, SlotPool
 from seqsweep.search.space import Value
 from seqsweep.search.study import make_pruner, make_sampler, open_storage, silence_optuna
+from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.tracking import Run, RunRecord, open_tracking
-
-INTERRUPTED = "interrupted"
-MODEL_FOLDER = "model"
 
 
 class TrialFailedError(Exception):
@@ -60,24 +55,30 @@ class Session:
     def __init__(self, worker: Worker) -> None:
         self._plan = plan = worker.plan
         self._worker = worker
+        self._slots = plan.slots()
+        self._pool = SlotPool(self._slots)
         self._study = optuna.load_study(
             study_name=plan.study_name,
             storage=open_storage(plan.storage),
-            sampler=make_sampler(plan.settings.sampler, plan.space, seed=plan.settings.seed),
+            sampler=make_sampler(
+                plan.settings.sampler,
+                plan.space,
+                seed=plan.settings.seed,
+                n_slots=len(self._slots),
+            ),
             pruner=make_pruner(plan.settings.pruner),
         )
         self._tracking = open_tracking(plan.settings.tracking)
         self._tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "trial"}
-        self._slots = plan.slots()
-        self._pool = SlotPool(self._slots)
         self._display = Display(Console(), total=plan.n_trials, metric=plan.metric)
+        self._suggesting = threading.Lock()
         self._composing = threading.Lock()
         self._running: dict[int, TrialProcess] = {}
         self._interrupted = threading.Event()
 
     def run(self) -> bool:
         """Runs the study's trials; gives False where it was interrupted."""
-        with self._display, self._interruptible():
+        with self._display, handled_by(self._interrupt):
             self._study.optimize(
                 self._objective,
                 n_trials=self._plan.n_trials,
@@ -89,7 +90,8 @@ class Session:
 
     def _objective(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
-        params = self._plan.space.suggest(trial)
+        with self._suggesting:  # a sampler is not made for several threads
+            params = self._plan.space.suggest(trial)
         with self._pool.take() as slot, self._display.trial(trial.number, slot.name, params) as say:
             outcome = self._run_trial(trial, params, slot)
             say(outcome, best=isinstance(outcome, Completed) and self._is_best(outcome.values[0]))
@@ -103,42 +105,48 @@ class Session:
                 raise TrialFailedError(reason)
 
     def _run_trial(self, trial: optuna.Trial, params: dict[str, Value], slot: Slot) -> Outcome:
-        """Runs one trial from its composed config to its closed MLflow run."""
-        with self._composing:  # Hydra's loader is not made for several threads
-            job = self._plan.job(params, trial.number, slot)
-        run = self._start_run(trial.number, params, job)
-        trial.set_user_attr("mlflow_run_id", run.id)
-        outcome: Outcome = Failed("the worker itself failed")
+        """Runs one trial from its composed config to its closed MLflow run.
+
+        What goes wrong on this side of the pipe, in a store or in composing, ends this trial only,
+        like what goes wrong on the other.
+        """
         try:
-            outcome = self._run_process(trial, job, run)
-            if isinstance(outcome, Completed):
-                self._keep_result(trial, job.folder, run, outcome.values[0])
+            with self._composing:  # Hydra's loader is not made for several threads
+                job = self._plan.job(params, trial.number, slot)
+            run = self._start_run(trial.number, params, job)
+        except Exception as error:
+            return raised(error)
+        outcome: Outcome = Failed("the worker was ended")
+        try:
+            outcome = self._run_recorded(trial, params, job, run)
+        except Exception as error:
+            outcome = raised(error)
         finally:
-            run.end(outcome)
+            outcome = _ended(run, outcome)
+        return outcome
+
+    def _run_recorded(
+        self, trial: optuna.Trial, params: dict[str, Value], job: Job, run: Run
+    ) -> Outcome:
+        trial.set_user_attr("mlflow_run_id", run.id)
+        values = visible(job.config, self._plan.settings.tracking.hidden)
+        run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+        outcome = self._run_process(trial, job, run)
+        if isinstance(outcome, Completed):
+            self._keep_result(trial, job, run, outcome.values[0])
         return outcome
 
     def _start_run(self, number: int, params: dict[str, Value], job: Job) -> Run:
         values = visible(job.config, self._plan.settings.tracking.hidden)
-        searched = {key.lstrip("+"): text(value) for key, value in params.items()}
-        run = self._tracking.start(
+        searched = {name: text(value) for name, value in params.items()}
+        return self._tracking.start(
             RunRecord(
-                name=f"{self._plan.study_name} trial {number}",
+                name=f"trial {number} of {self._plan.study_name}",
                 parent=self._worker.sweep_run,
                 params={**flatten(values), **searched},
                 tags={**self._tags, "seqsweep.trial": str(number)},
             )
         )
-        run.add_text(OmegaConf.to_yaml(values), "config.yaml")
-        return run
-
-    def _keep_result(self, trial: optuna.Trial, folder: Path, run: Run, value: float) -> None:
-        """Records the trial's value, and the MLflow model if the trial left one in its folder."""
-        result = Point(self._plan.result, value, 0)
-        model = folder / MODEL_FOLDER
-        if self._plan.settings.tracking.log_model and (model / "MLmodel").exists():
-            trial.set_user_attr("mlflow_model_id", run.add_model(model, [result]))
-        else:
-            run.log([result])
 
     def _run_process(self, trial: optuna.Trial, job: Job, run: Run) -> Outcome:
         def on_report(report: Report) -> bool:
@@ -146,9 +154,9 @@ class Session:
             return report.judge is not None and self._judge(trial, report.judge)
 
         self._running[trial.number] = process = TrialProcess(job)
-        if self._interrupted.is_set():
-            process.kill(INTERRUPTED)
         try:
+            if self._interrupted.is_set():
+                process.kill(INTERRUPTED)
             return process.run(on_report, log=run.log)
         finally:
             del self._running[trial.number]
@@ -161,32 +169,39 @@ class Session:
         trial.report(judge.metrics[metric], judge.step)
         return trial.should_prune()
 
+    def _keep_result(self, trial: optuna.Trial, job: Job, run: Run, value: float) -> None:
+        """Records the trial's value, and the MLflow model if the trial left one in its folder."""
+        result = Point(OBJECTIVE, value, 0)
+        model = job.folder / MODEL_FOLDER
+        if self._plan.settings.tracking.log_model and (model / "MLmodel").exists():
+            trial.set_user_attr("mlflow_model_id", run.add_model(model, [result]))
+        else:
+            run.log([result])
+
     def _is_best(self, value: float) -> bool:
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         sign = 1 if self._study.direction is StudyDirection.MAXIMIZE else -1
         return all(sign * value > sign * other.value for other in done if other.value is not None)
 
+    def _interrupt(self) -> None:
+        """Ends the running trials; the next signal ends the program."""
+        let_the_next_one_kill()
+        self._interrupted.set()
+        for process in list(self._running.values()):
+            process.kill(INTERRUPTED)
+
     def _stop_if_interrupted(self, study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
         if self._interrupted.is_set():
             study.stop()
 
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Makes the first Ctrl-C or SIGTERM end the running trials, a second one the program."""
 
-        def interrupt(_signal: int, _frame: object) -> None:
-            for each in before:
-                signal.signal(each, signal.SIG_DFL)
-            self._interrupted.set()
-            for process in list(self._running.values()):
-                process.kill(INTERRUPTED)
-
-        before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+def _ended(run: Run, outcome: Outcome) -> Outcome:
+    """Closes the run; a store that refuses makes a failure of the trial, so that both agree."""
+    try:
+        run.end(outcome)
+    except Exception as error:
+        return raised(error)
+    return outcome
 
 
 def _keep_logs_off_the_screen() -> None:

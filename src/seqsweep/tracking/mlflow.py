@@ -9,9 +9,13 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -22,9 +26,12 @@ from mlflow.models import Model
 from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
-from seqsweep.errors import TrackingError
+from seqsweep.errors import TrackingError, UserError, reason
+from seqsweep.folders import make_folder
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point
+from seqsweep.process.result import storable
+from seqsweep.stores import sqlite_url
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
 # MLflow's own limits for one call of log_batch.
@@ -46,7 +53,7 @@ class MlflowRun(Run):
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""
-        self._client.log_batch(self.id, tags=[RunTag(*pair) for pair in tags.items()])
+        self._client.log_batch(self.id, tags=[RunTag(k, storable(v)) for k, v in tags.items()])
 
     def add_file(self, path: Path) -> None:
         """Keeps a copy of the file `path`."""
@@ -54,7 +61,7 @@ class MlflowRun(Run):
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
-        self._client.log_text(self.id, text, file_name)
+        self._client.log_text(self.id, storable(text), file_name)
 
     def add_model(self, folder: Path, results: Iterable[Point]) -> str:
         """Keeps the MLflow model in `folder` as a logged model of this run.
@@ -89,12 +96,14 @@ class MlflowRun(Run):
             case Pruned(step):
                 status = "KILLED"
                 tags = {"seqsweep.outcome": "pruned", "seqsweep.pruned_at": str(step)}
-            case Failed(reason, traceback):
-                status, tags = "FAILED", {"seqsweep.outcome": "failed", "seqsweep.reason": reason}
-                if traceback:
-                    self.add_text(traceback, "traceback.txt")
-        self.tag(tags)
-        self._client.set_terminated(self.id, status)
+            case Failed(why):
+                status, tags = "FAILED", {"seqsweep.outcome": "failed", "seqsweep.reason": why}
+        try:
+            self.tag(tags)
+            if isinstance(outcome, Failed) and outcome.traceback:
+                self.add_text(outcome.traceback, "traceback.txt")
+        finally:
+            self._client.set_terminated(self.id, status)
 
     def _log(self, metrics: list[Metric]) -> None:
         for start in range(0, len(metrics), MOST_METRICS):
@@ -117,22 +126,25 @@ class MlflowTracking(Tracking):
         Raises:
             TrackingError: the store cannot be opened.
         """
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         folder = Path(config.dir).expanduser().resolve()
         uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         is_local = uri == _local(folder)
         artifacts = (folder / "mlruns" / "artifacts").as_uri() if is_local else None
-        try:
+        with _told_of(uri):
+            if is_local:
+                _create_store(folder / "mlflow.db")
             client = MlflowClient(tracking_uri=uri)
             experiment_id = _experiment(client, config.experiment, artifacts)
-        except Exception as error:  # stores raise what they like: SQLAlchemy's, requests', MLflow's
-            reason = str(error).strip().splitlines()[0]
-            raise TrackingError(f"the MLflow store {uri} cannot be opened: {reason}") from error
         return cls(client, experiment_id, uri, folder)
 
     def start(self, record: RunRecord) -> MlflowRun:
-        """Opens a run with its params and tags."""
+        """Opens a run with its params and tags.
+
+        Raises:
+            TrackingError: the store cannot be written.
+        """
         tags = {
             mlflow_tags.MLFLOW_USER: getpass.getuser(),
             mlflow_tags.MLFLOW_SOURCE_NAME: sys.argv[0],
@@ -141,13 +153,17 @@ class MlflowTracking(Tracking):
         }
         if record.parent is not None:
             tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = record.parent
-        run_id = self._client.create_run(
-            self._experiment_id, tags=tags, run_name=record.name
-        ).info.run_id
-        params = [Param(*pair) for pair in record.params.items()]
-        for start in range(0, len(params), MOST_PARAMS):
-            self._client.log_batch(run_id, params=params[start : start + MOST_PARAMS])
-        return MlflowRun(self._client, run_id, self._experiment_id)
+        with _told_of(self._uri):
+            info = self._client.create_run(
+                self._experiment_id, tags=tags, run_name=record.name
+            ).info
+            run = self.run(info.run_id)
+            try:
+                self._log_params(run.id, record.params)
+            except BaseException as error:
+                run.end(Failed(reason(error)))
+                raise
+        return run
 
     def run(self, run_id: str) -> MlflowRun:
         """Gives the run of that id, ended or not."""
@@ -166,15 +182,52 @@ class MlflowTracking(Tracking):
         if self._uri.startswith("http"):
             return None
         program = Path(sys.executable).with_name("mlflow")
-        command = f"{program if program.exists() else 'mlflow'} ui"
+        command = f"{shlex.quote(str(program)) if program.exists() else 'mlflow'} ui"
         if self._uri == _local(self._folder):
-            return f"cd {self._folder} && {command}"
-        return f"{command} --backend-store-uri {self._uri}"
+            return f"cd {shlex.quote(str(self._folder))} && {command}"
+        return f"{command} --backend-store-uri {shlex.quote(self._uri)}"
+
+    def _log_params(self, run_id: str, values: Mapping[str, str]) -> None:
+        params = [Param(_key(key), storable(value)) for key, value in values.items()]
+        for start in range(0, len(params), MOST_PARAMS):
+            self._client.log_batch(run_id, params=params[start : start + MOST_PARAMS])
+
+
+@contextmanager
+def _told_of(uri: str) -> Iterator[None]:
+    """Turns what a store raises, SQLAlchemy's errors, requests' or MLflow's, into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TrackingError(f"the MLflow store {uri} cannot be used: {why}") from error
 
 
 def _local(folder: Path) -> str:
     """Gives the store that a plain `mlflow ui` opens in `folder`."""
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    return sqlite_url(folder / "mlflow.db")
+
+
+def _create_store(path: Path) -> None:
+    """Makes the SQLite file, whole or not at all.
+
+    MLflow builds its tables in many steps; a program that is ended among them would leave a file
+    that no later start can use.
+    """
+    make_folder(path.parent)
+    if path.exists():
+        return
+    with TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
+        new = Path(folder) / path.name
+        MlflowClient(tracking_uri=sqlite_url(new)).search_experiments()
+        try:
+            path.hardlink_to(new)
+        except FileExistsError:
+            return  # another program was faster
+        except OSError:  # a file system without hard links
+            new.rename(path)
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -195,3 +248,8 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         if (found := client.get_experiment_by_name(name)) is None:
             raise
         return found.experiment_id
+
+
+def _key(key: str) -> str:
+    """Gives a param's name in the characters that MLflow takes."""
+    return re.sub(r"[^\w\-.:/ ]", "_", key, flags=re.ASCII)

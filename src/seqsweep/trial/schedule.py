@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,14 +52,13 @@ class Schedule:
             yield Stretch(end, end in shown, validations.get(end))
 
     def _validation_steps(self) -> dict[int, int]:
-        """Gives each validation's number by its step: the first that reaches its due sample."""
+        """Gives each validation's number, from 1, by its step: the first that reaches its due."""
         every = self.config.validate_every * self.n_train / self.config.batch_size
-        due = itertools.takewhile(
-            lambda step: step <= self.n_steps, (math.ceil(k * every) for k in itertools.count(1))
-        )
-        numbers = {step: number for number, step in enumerate(due, 1)}
-        numbers.setdefault(self.n_steps, len(numbers) + 1)  # the last weights are always seen
-        return numbers
+        passed = [math.floor(step / every + 1e-9) for step in range(self.n_steps + 1)]
+        due = [step for step in range(1, self.n_steps + 1) if passed[step] > passed[step - 1]]
+        if self.n_steps not in due[-1:]:
+            due.append(self.n_steps)  # the last weights are always seen
+        return {step: number for number, step in enumerate(due, 1)}
 
 
 class Batches:

@@ -76,9 +76,9 @@ class Bar(Screen):
         self._console.print(f"{done:4.0%}  {written(metrics)}", highlight=False)
 
     def tested(self, trained: Trained, scores: Scores) -> None:
-        """Prints the best validation and the test."""
-        best = f"{self._objective} {trained.best:.4f} at validation {trained.best_at}"
-        self._console.print(f"best  {best}", highlight=False)
+        """Prints the validation whose weights were kept, and the test."""
+        kept = f"{self._objective} {trained.value:.4f} at validation {trained.at}"
+        self._console.print(f"kept  {kept}", highlight=False)
         self._console.print(f"test  {written(scores.named('test'))}", highlight=False)
 
 

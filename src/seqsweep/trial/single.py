@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +12,9 @@ from rich.console import Console
 from seqsweep import data
 from seqsweep.config import Config
 from seqsweep.data import Split
-from seqsweep.errors import UserError
-from seqsweep.outcome import Completed, Failed
-from seqsweep.process.messages import Point
+from seqsweep.outcome import INTERRUPTED, Completed, Failed
+from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
+from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 from seqsweep.tracking.provenance import git_tags
@@ -24,54 +22,57 @@ from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Reporter
 from seqsweep.trial.screen import Screen, open_screen
 
-EXIT_INTERRUPTED = 130
-
 
 def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
-    """Trains once, tests once, and records both; gives the best value of the objective.
+    """Trains once, tests once, and records both; gives the objective's value.
 
     Raises:
         UserError: the store cannot be used or the training diverged; its run says so.
+        KeyboardInterrupt: it was interrupted; its run says so.
     """
     tracking = open_tracking(config.tracking)
     dataset = data.load(config.data)
-    run = start_run(tracking, config, cfg, folder)
     console = Console()
+    load_tensorflow()
+    run = start_run(tracking, config, cfg, folder)
     with ended_truly(run):
-        load_tensorflow()
-        from seqsweep.trial.devices import configure_devices
-        from seqsweep.trial.task import MODEL_FOLDER, save
-        from seqsweep.trial.train import Evaluator, train
-
-        configure_devices(config.devices)
-        with open_screen(config, console) as screen:
-            trained = train(config, dataset, RunReporter(run, screen))
-        scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
-        results = {f"best_{config.objective}": trained.best, **scores.named("test")}
-        points = [Point(name, value, 0) for name, value in results.items()]
-        save(trained.model, folder / MODEL_FOLDER, dataset)
-        if config.tracking.log_model:
-            run.add_model(folder / MODEL_FOLDER, points)
-        else:
-            run.log(points)
-        run.end(Completed((trained.best,)))
-    screen.tested(trained, scores)
+        value = train_and_test(config, dataset, run, console, folder)
+        run.end(Completed((value,)))
     if config.training.display == "bar":
         say_where(console, tracking)
-    return trained.best
+    return value
+
+
+def train_and_test(
+    config: Config, dataset: data.Dataset, run: Run, console: Console, folder: Path
+) -> float:
+    """Trains, tests and keeps the model; gives the objective's value."""
+    from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.task import save
+    from seqsweep.trial.train import Evaluator, train
+
+    configure_devices(config.devices)
+    with open_screen(config, console) as screen:
+        trained = train(config, dataset, RunReporter(run, screen))
+    scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
+    screen.tested(trained, scores)
+    results = {OBJECTIVE: trained.value, **scores.named("test")}
+    points = [Point(name, value, 0) for name, value in results.items()]
+    save(trained.model, folder / MODEL_FOLDER, dataset)
+    if config.tracking.log_model:
+        run.add_model(folder / MODEL_FOLDER, points)
+    else:
+        run.log(points)
+    return trained.value
 
 
 def start_run(tracking: Tracking, config: Config, cfg: DictConfig, folder: Path) -> Run:
     """Opens the run with its params, tags and config."""
     values = visible(cfg, config.tracking.hidden)
-    run = tracking.start(
-        RunRecord(
-            name=folder.name,
-            params=flatten(values),
-            tags={**git_tags(Path(config.tracking.dir)), "seqsweep.kind": "single"},
-        )
-    )
-    run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+    tags = {**git_tags(Path(config.tracking.dir)), "seqsweep.kind": "single"}
+    run = tracking.start(RunRecord(name=folder.name, params=flatten(values), tags=tags))
+    with ended_truly(run):
+        run.add_text(OmegaConf.to_yaml(values), "config.yaml")
     return run
 
 
@@ -107,25 +108,14 @@ class RunReporter(Reporter):
 @contextmanager
 def ended_truly(run: Run) -> Iterator[None]:
     """Ends the run as failed, with its reason, whatever takes the program out of this block."""
-
-    def terminate(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     except KeyboardInterrupt:
-        run.end(Failed("interrupted"))
-        print("interrupted; the run is recorded as failed", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except UserError as error:
-        run.end(Failed(str(error)))
+        run.end(Failed(INTERRUPTED))
         raise
     except BaseException as error:
-        run.end(Failed(f"{type(error).__name__}: {error}".splitlines()[0]))
+        run.end(raised(error))
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def say_where(console: Console, tracking: Tracking) -> None:

@@ -14,10 +14,12 @@ from omegaconf import DictConfig, open_dict
 from seqsweep import data
 from seqsweep.config import Config, read
 from seqsweep.errors import ConfigError, UserError
-from seqsweep.process.channel import Channel, current
+from seqsweep.outcome import EXIT_INTERRUPTED
+from seqsweep.process.channel import Channel, current, report
+from seqsweep.process.messages import MODEL_FOLDER
+from seqsweep.signals import handled_by, interrupt
 
-MODEL_FOLDER = "model"
-EXAMPLE_IMAGES = 2
+EXAMPLE_IMAGES = 2  # in the model's input example
 
 
 def main(cfg: DictConfig) -> float:
@@ -32,9 +34,13 @@ def main(cfg: DictConfig) -> float:
     from seqsweep.trial.single import run_single
 
     try:
-        return run_single(checked(cfg), cfg, folder)
+        with handled_by(interrupt):
+            return run_single(checked(cfg), cfg, folder)
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def checked(cfg: DictConfig) -> Config:
@@ -59,7 +65,7 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: it cannot train.
     """
-    direction = cfg.hydra.sweeper.direction
+    direction, metric = cfg.hydra.sweeper.direction, cfg.hydra.sweeper.metric
     with open_dict(cfg):
         del cfg["hydra"]
     config = checked(cfg)
@@ -68,6 +74,11 @@ def check(cfg: DictConfig) -> None:
         raise ConfigError(
             f"hydra.sweeper.direction={direction} does not fit objective={config.objective}, "
             f"which is to be {wanted}d"
+        )
+    if metric != config.objective:
+        raise ConfigError(
+            f"hydra.sweeper.metric={metric} does not fit objective={config.objective}: the pruner "
+            "looks at what is optimised"
         )
 
 
@@ -81,12 +92,12 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> float:
     dataset = data.load(config.data)
     trained = train(config, dataset, ChannelReporter(channel))
     save(trained.model, folder / MODEL_FOLDER, dataset)
-    return trained.best
+    return trained.value
 
 
 def evaluate_best(cfg: DictConfig) -> float:
     """Evaluates the model that a trial left in its folder on the test images."""
-    from seqsweep.process.channel import report
+    from seqsweep.models import logits
     from seqsweep.tracking.models import load_model
     from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.train import Evaluator
@@ -94,7 +105,7 @@ def evaluate_best(cfg: DictConfig) -> float:
     config = read(cfg)
     configure_devices(config.devices)
     model = load_model(Path(HydraConfig.get().runtime.output_dir) / MODEL_FOLDER)
-    scores = Evaluator(model, from_logits=False)(data.load(config.data).test)
+    scores = Evaluator(logits(model))(data.load(config.data).test)
     report(0, **scores.named("test"))
     return scores.accuracy
 

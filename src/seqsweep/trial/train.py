@@ -39,11 +39,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model with its best value of the objective, reached at validation `best_at`."""
+    """A trained model with the objective's value for its weights, those of validation `at`."""
 
     model: keras.Model
-    best: float
-    best_at: int
+    value: float
+    at: int
 
 
 def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
@@ -67,7 +67,7 @@ def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
     evaluate = Evaluator(model)
     schedule = Schedule(config.training, len(dataset.train.y))
     batches = Batches(schedule.n_train, config.training.batch_size, config.seed)
-    best = Best(config)
+    kept = Kept(config)
     step = 0
     for stretch in schedule.stretches():
         order = batches.take(stretch.end - step)
@@ -79,13 +79,13 @@ def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
             reporter.point(samples, scores.named("train"), done=done)
         if stretch.validation is not None:
             scores = finite(evaluate(dataset.validation), step)
-            best.see(stretch.validation, scores, model)
+            kept.see(stretch.validation, scores, model)
             stop = reporter.validated(stretch.validation, samples, scores.named("val"), done=done)
             if stop:
                 raise TrialPruned(f"at validation {stretch.validation}")
-            if best.is_over(stretch.validation):
+            if kept.is_over():
                 break
-    return best.trained(model)
+    return kept.trained(model)
 
 
 def just_used(train: Split, indices: np.ndarray) -> Split:
@@ -126,17 +126,17 @@ def make_optimizer(config: AdamConfig) -> keras.optimizers.Optimizer:
 
 
 class Evaluator:
-    """Scores a model on images; traced once, for any number of them."""
+    """Scores a model that gives logits on images; traced once, for any number of them."""
 
-    def __init__(self, model: keras.Model, *, from_logits: bool = True) -> None:
+    def __init__(self, model: keras.Model) -> None:
         steps, features = model.input_shape[1:]
         spec = [tf.TensorSpec((None, steps, features)), tf.TensorSpec((None,), tf.int32)]
 
         @tf.function(input_signature=spec)
         def sums(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            outputs = model(x, training=False)  # (n, n_classes)
-            losses = keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits)
-            right = tf.argmax(outputs, axis=1, output_type=tf.int32) == y
+            logits = model(x, training=False)  # (n, n_classes)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            right = tf.argmax(logits, axis=1, output_type=tf.int32) == y
             return tf.reduce_sum(losses), tf.math.count_nonzero(right)
 
         self._sums = sums
@@ -165,32 +165,33 @@ def finite(scores: Scores, step: int) -> Scores:
     return scores
 
 
-class Best:
-    """The best validation so far and the weights it had."""
+class Kept:
+    """The validation whose weights the training ends with: the best one so far, or the last."""
 
     def __init__(self, config: Config) -> None:
         self._objective = config.objective
         self._restore = config.training.restore_best
         self._patience = config.training.patience
-        self._value: float | None = None
-        self._at = 0
+        self._best = self._last = math.nan
+        self._best_at = self._last_at = 0
         self._weights: list[np.ndarray] = []
 
     def see(self, number: int, scores: Scores, model: keras.Model) -> None:
         """Takes validation `number`."""
-        value = scores.named("val")[self._objective]
+        self._last, self._last_at = scores.named("val")[self._objective], number
         sign = -1 if self._objective == "val_loss" else 1
-        if self._value is None or sign * value > sign * self._value:
-            self._value, self._at = value, number
+        if self._best_at == 0 or sign * self._last > sign * self._best:
+            self._best, self._best_at = self._last, number
             if self._restore:
                 self._weights = model.get_weights()
 
-    def is_over(self, number: int) -> bool:
-        """Says whether the last `patience` validations up to `number` brought nothing better."""
-        return self._patience is not None and number - self._at >= self._patience
+    def is_over(self) -> bool:
+        """Says whether the last `patience` validations brought nothing better."""
+        return self._patience is not None and self._last_at - self._best_at >= self._patience
 
     def trained(self, model: keras.Model) -> Trained:
         """Gives the model, with its best weights where they are to be restored."""
-        if self._restore:
-            model.set_weights(self._weights)
-        return Trained(model, float(self._value), self._at)
+        if not self._restore:
+            return Trained(model, self._last, self._last_at)
+        model.set_weights(self._weights)
+        return Trained(model, self._best, self._best_at)

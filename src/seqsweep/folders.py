@@ -1,0 +1,38 @@
+"""Folders that are to be written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from seqsweep.errors import ConfigError
+
+
+def make_folder(folder: Path) -> None:
+    """Makes `folder` where it does not exist.
+
+    Raises:
+        ConfigError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"the folder {folder} cannot be written")
+
+
+class MakeRunFolder(Callback):
+    """Makes the folder of a single run, which Hydra would fail to make with a traceback."""
+
+    def on_run_start(self, config: DictConfig, **_kwargs: Any) -> None:
+        """Ends the program where the folder cannot be made."""
+        try:
+            make_folder(Path(config.hydra.run.dir))
+        except ConfigError as error:
+            sys.exit(f"error: {error}")

@@ -1,0 +1,51 @@
+"""What a task function gave back, as an outcome."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from typing import Any
+
+from seqsweep.errors import UserError
+from seqsweep.outcome import Completed, Failed
+
+LONGEST = 60  # characters of a value in a reason
+
+
+def returned(value: Any, *, n_values: int = 1) -> Completed | Failed:
+    """Gives the finite values of the objectives, or says why `value` holds none."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if len(values) != n_values:
+        return Failed(f"the function returned {len(values)} values where {n_values} is expected")
+    try:
+        numbers = tuple(map(_number, values))
+    except (TypeError, ValueError):
+        return Failed(f"the function returned {_short(value)}, which is no number")
+    if not all(map(math.isfinite, numbers)):
+        return Failed(f"the objective is not finite: {_short(value)}")
+    return Completed(numbers)
+
+
+def raised(error: BaseException) -> Failed:
+    """Gives the failure that an exception is; a user's mistake needs no traceback."""
+    first_line = storable((str(error).strip().splitlines() or [""])[0])
+    if isinstance(error, UserError):
+        return Failed(first_line)
+    text = storable("".join(traceback.format_exception(error)))
+    return Failed(f"{type(error).__name__}: {first_line}".removesuffix(": "), text)
+
+
+def storable(text: str) -> str:
+    """Gives text that any database can store: half a surrogate pair is none."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str | bytes):
+        raise TypeError(value)
+    return float(value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
