@@ -1,8 +1,10 @@
 """An app whose trials end in every way that a trial can end."""
 
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -32,6 +34,29 @@ def pruned() -> None:
     seqsweep.report(2, loss=1e9)
 
 
+def step_below_zero() -> None:
+    seqsweep.report(-1, loss=0.5)
+
+
+def bad_metric() -> None:
+    seqsweep.report(1, **{"f1@5": 0.5})
+
+
+def half_a_character() -> None:
+    raise ValueError("\ud83d")
+
+
+def lingers() -> float:
+    """Leaves a thread that never ends."""
+    threading.Thread(target=threading.Event().wait).start()
+    return 0.75
+
+
+def has_children() -> float:
+    with multiprocessing.Pool(2) as pool:
+        return float(sum(pool.map(abs, [-1, 1])))
+
+
 WAYS = {
     "completes": lambda: 0.5,
     "counts": lambda: 1,
@@ -45,6 +70,11 @@ WAYS = {
     "killed": killed,
     "segfault": segfault,
     "pruned": pruned,
+    "step_below_zero": step_below_zero,
+    "bad_metric": bad_metric,
+    "half_a_character": half_a_character,
+    "lingers": lingers,
+    "has_children": has_children,
 }
 
 
@@ -64,6 +94,7 @@ if __name__ == "__main__":
                 {"override hydra/sweeper/sampler": "grid"},
             ],
             "way": "completes",
+            "odd@key": 1,  # a name that MLflow does not take
             "hydra": {
                 "sweep": {"dir": "sweep", "subdir": "${hydra.job.num}"},
                 "sweeper": {

@@ -38,6 +38,17 @@ def test_the_bare_word_sweep_is_the_default_sweep(root, program, tmp_path, word)
     assert "model.n_hidden: tag(log, int(interval(32, 256)))" in ended.stdout
 
 
+def test_a_broken_sweep_file_is_told_only_to_who_chooses_it(project, program, tmp_path):
+    (project / "sweeps" / "broken.yaml").write_text("a: [1\nb: 2")
+    script = project / "src" / "run.py"
+    assert program(script, "--cfg", "job", cwd=tmp_path).returncode == 0
+    ended = program(script, "-m", "sweep=broken", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "broken.yaml" in ended.stderr
+    assert "line 2" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 WRONG = {
     "a sweep that does not exist": (["-m", "sweep=nosuch"], ["nosuch", "default", "tiny"]),
     "a size of zero": (["model.n_hidden=0"], ["model.n_hidden=0", "greater than 0"]),
@@ -62,6 +73,13 @@ WRONG = {
         ["-m", "hydra/sweeper/sampler=grid", "optimizer.learning_rate=interval(0.1,0.2)"],
         ["grid", "optimizer.learning_rate"],
     ),
+    "nothing to search": (["-m"], ["nothing to search", "sweep=NAME"]),
+    "a metric that is not optimised": (
+        ["-m", "sweep=tiny", "hydra.sweeper.metric=val_loss"],
+        ["hydra.sweeper.metric=val_loss", "objective=val_accuracy"],
+    ),
+    "slots below zero": (["-m", "sweep=tiny", "hydra.sweeper.n_jobs=-1"], ["n_jobs=-1", "auto"]),
+    "a run folder that cannot be made": (["hydra.run.dir=/proc/nowhere"], ["/proc/nowhere"]),
     "no trials": (["-m", "sweep=tiny", "hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials=0"]),
     "a sampler that is none": (
         ["-m", "sweep=tiny", "hydra.sweeper.sampler._target_=builtins.dict"],

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -103,3 +104,50 @@ def test_the_trials_of_a_killed_sweep_end_by_themselves(sweep, project):
     sweep.kill()
     sweep.wait()
     wait_until(lambda: processes_of(project) == [], seconds=5)
+
+
+MOMENTS = {
+    "while the stores open": lambda project, said: (project / "mlruns" / "optuna.db").exists(),
+    "before the first report": lambda project, said: bool(processes_of(project)),
+    "while the best is evaluated": lambda project, said: "1 completed" in "".join(said),
+}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_at_any_moment_ends_in_130_and_leaves_no_run_running(project, moment, name):
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(project / "src" / "run.py"), "-m", "sweep=tiny"],
+        cwd=project.parent,
+        env={k: v for k, v in os.environ.items() if k != "CI"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")))
+    reader.start()
+    wait_until(lambda: MOMENTS[moment](project, said), seconds=90)
+    process.send_signal(signal.Signals[name])
+    errors = process.stderr.read()
+    process.wait(timeout=60)
+    reader.join()
+    process.stdout.close()
+    process.stderr.close()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in "".join(said) + errors
+    assert processes_of(project) == []
+    if (project / "mlflow.db").exists():
+        client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+        ids = [e.experiment_id for e in client.search_experiments()]
+        assert {run.info.status for run in client.search_runs(ids)} <= {"FINISHED", "FAILED"}
+        sweeps = client.search_runs(ids, "tags.`seqsweep.kind` = 'sweep'")
+        assert {run.info.status for run in sweeps} <= {"FAILED"}
+    states = {trial.state.name for trial in existing_trials(project)}
+    assert states <= {"COMPLETE", "FAIL"}
+
+
+def existing_trials(project: Path) -> list[optuna.trial.FrozenTrial]:
+    url = f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
+    names = optuna.get_all_study_names(url)
+    return [t for name in names for t in optuna.load_study(study_name=name, storage=url).trials]

@@ -41,6 +41,60 @@ def test_one_slot_and_one_seed_give_the_trials_of_optuna_used_directly(program, 
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_one_seed_deals_each_trial_the_same_chance_whichever_slot_is_faster(
+    program, tmp_path, name
+):
+    """The first trials of TPE are random; what comes after them depends on timing."""
+    settings = [s for s in SETTINGS if "n_jobs" not in s and "sweep.dir" not in s]
+    params = []
+    for folder in ("first", "second"):
+        arguments = [f"hydra/sweeper/sampler={name}", "hydra.sweeper.n_jobs=3"]
+        arguments += [*settings, "hydra.sweeper.n_trials=8", f"hydra.sweep.dir={folder}"]
+        ended = program(APP, "-m", *arguments, *SPACE, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        study = optuna.load_study(
+            study_name="sphere-1", storage=f"sqlite:///{tmp_path}/{folder}/optuna.db"
+        )
+        params.append([trial.params for trial in study.trials])
+    assert params[0] == params[1]
+    assert len({tuple(p.values()) for p in params[0]}) == 8
+
+
+def test_a_folder_that_holds_a_sweep_takes_no_other(program, tmp_path):
+    arguments = ["-m", *SETTINGS, "hydra.sweeper.n_trials=1", *SPACE]
+    assert program(APP, *arguments, cwd=tmp_path).returncode == 0
+    again = program(APP, *arguments, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "holds another sweep" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_a_key_that_the_config_lacks_can_be_added_and_searched(program, tmp_path):
+    arguments = ["-m", *SETTINGS, "hydra.sweeper.tracking.name=mlflow", "+new=1,2", *SPACE]
+    ended = program(APP, *arguments, "hydra.sweeper.n_trials=2", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    study = optuna.load_study(
+        study_name="sphere-1", storage=f"sqlite:///{tmp_path}/swept/optuna.db"
+    )
+    assert {trial.params["new"] for trial in study.trials} <= {1, 2}
+
+
+def test_a_task_that_cannot_be_sent_to_a_process_is_told_before_the_first_trial(program, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        APP.read_text()
+        .replace("import hydra\n", "import threading\n\nimport hydra\n", 1)
+        .replace("@hydra", "LOCK = threading.Lock()\n\n\n@hydra")
+        .replace("    return", "    with LOCK:\n        return")
+    )
+    ended = program(app, "-m", *SETTINGS, *SPACE, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "cannot be sent to a process of its own" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
 def test_a_grid_runs_each_of_its_points_once(program, tmp_path):
     arguments = ["-m", "hydra/sweeper/sampler=grid", *SETTINGS, "x=range(0,3)", "y=choice(1,2)"]
     ended = program(APP, *arguments, cwd=tmp_path)

@@ -20,7 +20,13 @@ REASONS = {
     "killed": "the trial process was ended by SIGKILL (out of memory?)",
     "segfault": "the trial process was ended by SIGSEGV (segmentation fault)",
 }
-VALUES = {"completes": 0.5, "counts": 1.0}
+REASONS |= {
+    "step_below_zero": "ValueError: report() was called with step=-1: accepted is 0 to 2147483647",
+    "bad_metric": "ValueError: report() was called with the metric 'f1@5': accepted are letters, "
+    "digits and the characters _ - . : / and space",
+    "half_a_character": "ValueError: ?",
+}
+VALUES = {"completes": 0.5, "counts": 1.0, "lingers": 0.75, "has_children": 2.0}
 N_WAYS = len(REASONS) + len(VALUES) + 1
 
 
@@ -53,7 +59,7 @@ def runs(ended, folder):
 def test_a_sweep_in_which_trials_fail_ends_well_and_leaves_no_traceback_on_the_screen(ended):
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
-    assert "2 completed" in ended.stdout
+    assert f"{len(VALUES)} completed" in ended.stdout
     assert f"{len(REASONS)} failed" in ended.stdout
 
 
