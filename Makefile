@@ -26,8 +26,8 @@ format: .venv
 $(READY): requirements.lock pyproject.toml
 	@echo "Installing the locked versions into .venv, about two minutes …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
 # Renews the lock file for all supported Pythons at once; needs uv.
