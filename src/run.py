@@ -7,7 +7,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from seqsweep.arguments import name_the_sweep, store_sweeps
+from seqsweep.arguments import check_the_sweep, name_the_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,5 +23,5 @@ def main(cfg: DictConfig) -> float:
 if __name__ == "__main__":
     ConfigStore.instance().store(name="project", node={"root": str(ROOT)})
     sys.argv = name_the_sweep(sys.argv)
-    store_sweeps(ROOT / "sweeps", sys.argv)
+    check_the_sweep(ROOT / "sweeps", sys.argv)
     main()

@@ -32,7 +32,7 @@ def copy_project(root) -> Callable[[Path], Path]:
     def copy(folder: Path) -> Path:
         for name in ("conf", "sweeps", "src", "mlruns"):
             ignored = shutil.ignore_patterns("__pycache__", "jobs", "artifacts", "*.db*")
-            shutil.copytree(root / name, folder / name, ignore=ignored)
+            shutil.copytree(root / name, folder / name, ignore=ignored, symlinks=True)
         return folder
 
     return copy

@@ -1,11 +1,10 @@
-"""The command line before Hydra sees it: sweep files as a group, and the bare word `sweep`."""
+"""The command line before Hydra sees it: the bare word `sweep`, and the file that it names."""
 
 import itertools
 import sys
 from pathlib import Path
 
 import yaml
-from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,24 +15,18 @@ TAKES_VALUE = {"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "
 TAKES_VALUE |= {"--package", "-p", "--experimental-rerun"}
 
 
-def store_sweeps(folder: Path, argv: list[str]) -> None:
-    """Offers each YAML file of `folder` as an option of the config group `sweep`.
-
-    A file that cannot be read is left out, unless `argv` chooses it.
+def check_the_sweep(folder: Path, argv: list[str]) -> None:
+    """Reads the sweep file that `argv` chooses, which Hydra would refuse with a traceback.
 
     Raises:
-        SystemExit: the chosen file cannot be read; the message names it and the line.
+        SystemExit: the file cannot be read; the message names it and the line.
     """
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            node = OmegaConf.load(path)
-        except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-            if f"sweep={path.stem}" in argv:
+    for path in folder.glob("*.yaml"):
+        if f"sweep={path.stem}" in argv:
+            try:
+                OmegaConf.load(path)
+            except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
                 sys.exit(f"error: the sweep file {path} cannot be read: {reason(error)}")
-            continue
-        ConfigStore.instance().store(
-            group="sweep", name=path.stem, node=node, package="_global_", provider=folder.name
-        )
 
 
 def name_the_sweep(argv: list[str]) -> list[str]:
