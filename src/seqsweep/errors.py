@@ -24,3 +24,9 @@ class SearchError(UserError):
 def reason(error: BaseException) -> str:
     """Gives the text of an error on one line, its type's name where it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Gives the first line of the text of an error, its type's name where it has no text."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

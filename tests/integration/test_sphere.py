@@ -4,6 +4,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
 
 APP = Path(__file__).parent.parent / "apps" / "sphere.py"
 SPACE = ["x=interval(-5,5)", "y=int(interval(-5,5))"]
@@ -93,6 +95,22 @@ def test_a_task_that_cannot_be_sent_to_a_process_is_told_before_the_first_trial(
     assert "cannot be sent to a process of its own" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
+
+
+def test_a_best_trial_that_cannot_be_evaluated_costs_no_result(program, tmp_path):
+    arguments = ["-m", *SETTINGS, "hydra.sweeper.tracking.name=mlflow", *SPACE]
+    arguments += ["hydra.sweeper.n_trials=2", "hydra.sweeper.evaluate_best=math.sqrt"]
+    ended = program(APP, *arguments, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Best: trial" in ended.stdout
+    assert "the best model could not be evaluated: TypeError" in ended.stdout
+    results = OmegaConf.load(tmp_path / "swept" / "optimization_results.yaml")
+    assert results.best_trial in (0, 1)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = client.search_experiments(filter_string="name = 'sphere'")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED", "FINISHED"]
 
 
 def test_a_grid_runs_each_of_its_points_once(program, tmp_path):

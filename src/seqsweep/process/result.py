@@ -6,7 +6,7 @@ import math
 import traceback
 from typing import Any
 
-from seqsweep.errors import UserError
+from seqsweep.errors import UserError, first_line
 from seqsweep.outcome import Completed, Failed
 
 LONGEST = 60  # characters of a value in a reason
@@ -28,11 +28,11 @@ def returned(value: Any, *, n_values: int = 1) -> Completed | Failed:
 
 def raised(error: BaseException) -> Failed:
     """Gives the failure that an exception is; a user's mistake needs no traceback."""
-    first_line = storable((str(error).strip().splitlines() or [""])[0])
+    why, kind = storable(first_line(error)), type(error).__name__
     if isinstance(error, UserError):
-        return Failed(first_line)
+        return Failed(why)
     text = storable("".join(traceback.format_exception(error)))
-    return Failed(f"{type(error).__name__}: {first_line}".removesuffix(": "), text)
+    return Failed(why if why == kind else f"{kind}: {why}", text)
 
 
 def storable(text: str) -> str:

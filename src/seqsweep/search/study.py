@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
-from seqsweep.errors import SearchError
+from seqsweep.errors import SearchError, first_line
 from seqsweep.folders import make_folder
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
@@ -52,8 +52,7 @@ def open_storage(place: str) -> BaseStorage:
 
 
 def _cannot(what: str, error: Exception) -> SearchError:
-    root = error.__cause__ or error
-    why = (str(root).strip().splitlines() or [type(root).__name__])[0]
+    why = first_line(error.__cause__ or error)
     return SearchError(f"hydra.sweeper.storage cannot be {what}: {why}")
 
 
@@ -155,8 +154,7 @@ def _build(arguments: dict[str, Any], kind: type, role: str) -> Any:
     try:
         return instantiate({"_target_": arguments["_target_"]}, **given)
     except Exception as error:
-        root = error.__cause__ or error
-        why = (str(root).strip().splitlines() or [type(root).__name__])[0]
+        why = first_line(error.__cause__ or error)
         raise SearchError(f"hydra.sweeper.{role} {kind.__name__} cannot be built: {why}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
@@ -113,31 +114,24 @@ class Session:
         try:
             with self._composing:  # Hydra's loader is not made for several threads
                 job = self._plan.job(params, trial.number, slot)
-            run = self._start_run(trial.number, params, job)
+            values = visible(job.config, self._plan.settings.tracking.hidden)
+            run = self._start_run(trial.number, params, values)
         except Exception as error:
             return raised(error)
         outcome: Outcome = Failed("the worker was ended")
         try:
-            outcome = self._run_recorded(trial, params, job, run)
+            trial.set_user_attr("mlflow_run_id", run.id)
+            run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+            outcome = self._run_process(trial, job, run)
+            if isinstance(outcome, Completed):
+                self._keep_result(trial, job, run, outcome.values[0])
         except Exception as error:
             outcome = raised(error)
         finally:
             outcome = _ended(run, outcome)
         return outcome
 
-    def _run_recorded(
-        self, trial: optuna.Trial, params: dict[str, Value], job: Job, run: Run
-    ) -> Outcome:
-        trial.set_user_attr("mlflow_run_id", run.id)
-        values = visible(job.config, self._plan.settings.tracking.hidden)
-        run.add_text(OmegaConf.to_yaml(values), "config.yaml")
-        outcome = self._run_process(trial, job, run)
-        if isinstance(outcome, Completed):
-            self._keep_result(trial, job, run, outcome.values[0])
-        return outcome
-
-    def _start_run(self, number: int, params: dict[str, Value], job: Job) -> Run:
-        values = visible(job.config, self._plan.settings.tracking.hidden)
+    def _start_run(self, number: int, params: dict[str, Value], values: dict[str, Any]) -> Run:
         searched = {name: text(value) for name, value in params.items()}
         return self._tracking.start(
             RunRecord(

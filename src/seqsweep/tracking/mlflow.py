@@ -26,7 +26,7 @@ from mlflow.models import Model
 from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
-from seqsweep.errors import TrackingError, UserError, reason
+from seqsweep.errors import TrackingError, UserError, first_line, reason
 from seqsweep.folders import make_folder
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point
@@ -201,7 +201,7 @@ def _told_of(uri: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise TrackingError(f"the MLflow store {uri} cannot be used: {why}") from error
 
 
