@@ -5,6 +5,17 @@ import os
 from rich.console import Console
 
 
+class Terminal(Console):
+    """A console whose reader may leave, as `head` does: then the rest is written nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        """Goes on without a reader, where rich would end the program."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+
 def is_live(console: Console) -> bool:
     """Says whether there is a terminal that can redraw; a CI log cannot."""
     return console.is_terminal and not os.environ.get("CI")

@@ -40,7 +40,8 @@ class Job:
 
 def main(payload: bytes, connection: Connection) -> None:
     """Runs the pickled `(Job, Hydra's singletons)` and sends its outcome as the last message."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
+    for each in (signal.SIGINT, signal.SIGTERM):  # they are the worker's to answer
+        signal.signal(each, lambda *_: None)  # SIG_IGN would pass on to programs that a job starts
     _end_with_the_worker()
     connection.send(_last_word(payload, connection))
     connection.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import wait
 from typing import Any
@@ -22,8 +24,13 @@ OnReport = Callable[[Report], bool]
 Log = Callable[[tuple[Point, ...]], None]
 
 LEAVING_S = 10  # for a process that has said its last word: threads that it left may still run
+DYING_S = 60
+UNKNOWN = 255  # multiprocessing's exit code of a process whose forkserver is gone
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
+# Starting a process polls all others. Two threads that poll one of them at once would both read its
+# exit code from one pipe, where it is only once.
+_REAPING = threading.Lock()
 
 
 def preload(modules: Iterable[str]) -> None:
@@ -35,7 +42,7 @@ class TrialProcess:
     """One job in a process of its own.
 
     Call `run` once; when it returns or raises, the process is gone. `kill` may come from another
-    thread at any time.
+    thread, or from a signal's handler, at any time.
     """
 
     def __init__(self, job: child.Job) -> None:
@@ -44,60 +51,68 @@ class TrialProcess:
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
         self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs))
-        self._process.start()
+        with _REAPING:
+            self._process.start()
         theirs.close()
 
     def kill(self, reason: str) -> None:
         """Ends the process at once; its outcome is `Failed(reason)`."""
         self._killed_because = reason
-        self._process.kill()
+        self._kill()
 
     def run(self, on_report: OnReport, log: Log) -> Outcome:
         """Relays reports until the process has ended, and gives the outcome."""
         try:
-            last, stopped_at = self._relay(on_report, log)
-            if last is not None:
-                self._process.join(LEAVING_S)
+            last, step = self._relay(on_report, log)
+            wait([self._process.sentinel], LEAVING_S if last is not None else DYING_S)
         finally:
-            self._end()
+            exit_code = self._end()
         if self._killed_because is not None:
             return Failed(self._killed_because)
         match last:
             case Completed() | Failed():
                 return last
-            case Stopped() if stopped_at is not None:
-                return Pruned(stopped_at)
-        return Failed(_death(self._process.exitcode))
+            case Stopped():
+                return Pruned(step)
+        return Failed(_death(exit_code))
 
-    def _end(self) -> None:
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
+    def _end(self) -> int | None:
+        """Makes sure that the process is gone; gives its exit code."""
+        if not wait([self._process.sentinel], 0):
+            self._kill()
+            wait([self._process.sentinel], DYING_S)
+        with _REAPING:
+            self._process.join()
+        if self._process.exitcode == UNKNOWN:  # the forkserver is gone, the process may not be
+            self._kill()
         self._connection.close()
+        return self._process.exitcode
 
-    def _relay(self, on_report: OnReport, log: Log) -> tuple[Any, int | None]:
-        """Gives the last word, None without one, and at which report it was told to stop."""
-        stopped_at = None
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
+
+    def _relay(self, on_report: OnReport, log: Log) -> tuple[Any, int]:
+        """Gives the last word, None without one, and the number of the last report."""
+        step = 0
         while True:
             message = self._receive()
             if not isinstance(message, Report):
-                return message, stopped_at
+                return message, step
             stop = on_report(message)
             if message.judge is not None:
-                stopped_at = message.judge.step if stop else stopped_at
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                step = message.judge.step
+                with contextlib.suppress(OSError):  # it is gone, as the next message will say
                     self._connection.send(stop)
             log(message.points)
 
     def _receive(self) -> Any:
         """Gives the next message, None where the process is gone without one."""
         if self._connection not in wait([self._connection, self._process.sentinel]):
-            self._process.join()
             return None
         try:
             return self._connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join()
+        except (EOFError, OSError):  # gone, perhaps in the middle of a message
             return None
 
 

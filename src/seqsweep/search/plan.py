@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ class Plan:
                     queue_grid(study, self.space)
                 OmegaConf.save(self.master, self.folder / OWN_FILE)
                 return study
+            (self.folder / OWN_FILE).unlink(missing_ok=True)
             if self.settings.study_name is not None:
                 raise self._taken()
             self._name_after(last_number(storage, self._base))  # another sweep was faster
@@ -133,24 +135,39 @@ class Plan:
         return choices.get("sweep") or self.master.hydra.job.name
 
     def _name_after(self, number: int) -> None:
-        """Takes the given name, or the first after `number` whose folder no sweep has used."""
+        """Takes the given name, or the first after `number` whose folder no sweep has taken.
+
+        The folder is taken by making the file in it, which only one program can.
+        """
         tried: Path | None = None
         while True:
             number += 1
             self.study_name = self.settings.study_name or f"{self._base}-{number}"
             with open_dict(self.master):
                 self.master.hydra.sweeper.study_name = self.study_name
-            if not (self.folder / OWN_FILE).exists():
-                break
-            if self.settings.study_name is not None:
-                raise self._taken()
-            if self.folder == tried:
-                raise SearchError(
-                    f"the folder {self.folder} holds another sweep; give hydra.sweep.dir another "
-                    "folder, or one with ${now:%H-%M-%S} or ${hydra.sweeper.study_name} in it"
-                )
-            tried = self.folder
-        make_folder(self.folder)
+            make_folder(self.folder)
+            try:
+                (self.folder / OWN_FILE).touch(exist_ok=False)
+                return
+            except FileExistsError as error:
+                if self.settings.study_name is not None:
+                    raise self._taken() from error
+                if self.folder == tried:
+                    raise SearchError(
+                        f"the folder {self.folder} holds another sweep; give hydra.sweep.dir "
+                        "another folder, or one with ${now:%H-%M-%S} or "
+                        "${hydra.sweeper.study_name} in it"
+                    ) from error
+                tried = self.folder
+
+    @contextmanager
+    def given_back_on_error(self) -> Iterator[None]:
+        """Leaves the folder to other sweeps where this one does not come to begin."""
+        try:
+            yield
+        except BaseException:
+            (self.folder / OWN_FILE).unlink(missing_ok=True)
+            raise
 
     def _taken(self) -> SearchError:
         return SearchError(

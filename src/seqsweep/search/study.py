@@ -13,15 +13,14 @@ import optuna
 import sqlalchemy
 from hydra.utils import get_class, instantiate
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
-from seqsweep.errors import SearchError, first_line
-from seqsweep.folders import make_folder
+from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
-from seqsweep.stores import sqlite_url
+from seqsweep.stores import make_whole, sqlite_url
 
 SQLITE_TIMEOUT_S = 60
 
@@ -39,16 +38,28 @@ def open_storage(place: str) -> BaseStorage:
     try:
         if make_url(url).get_backend_name() != "sqlite":
             return RDBStorage(url)
-        make_folder(Path(make_url(url).database or ".").parent)
-        braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
-        storage = RDBStorage(braces, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}})
+        file = make_url(url).database
+        if not file or file == ":memory:":
+            raise SearchError(
+                f"hydra.sweeper.storage={place!r} is no file: what is in memory no other process "
+                "can read; give the path of a file"
+            )
+        make_whole(Path(file), lambda path: _sqlite(sqlite_url(path)).engine.dispose())
+        storage = _sqlite(url)
         sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
         sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
         storage.engine.dispose()  # the connections so far know nothing of this
         storage.get_all_studies()
+    except UserError:
+        raise
     except Exception as error:  # drivers and SQLAlchemy raise what they like
         raise _cannot("opened", error) from error
     return storage
+
+
+def _sqlite(url: str) -> RDBStorage:
+    braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
+    return RDBStorage(braces, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}})
 
 
 def _cannot(what: str, error: Exception) -> SearchError:
@@ -119,7 +130,8 @@ def make_sampler(
         return _build(arguments, kind, "sampler")
     if arguments.get("seed") is None:
         arguments["seed"] = seed
-    if n_slots == 1 or arguments["seed"] is None:
+    # a quasi-random sequence is one for all trials, and its place in it lies in the study
+    if n_slots == 1 or arguments["seed"] is None or issubclass(kind, QMCSampler):
         return _build(arguments, kind, "sampler")
     return SeededByNumber(partial(_seeded, arguments, kind))
 

@@ -29,6 +29,7 @@ from seqsweep.search.space import literal
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
 from seqsweep.signals import handled_by, interrupt
+from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 
 
@@ -45,7 +46,7 @@ def run_or_exit(
         with handled_by(interrupt):
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
-            code = run(plan, Console())
+            code = run(plan, Terminal())
     except UserError as error:
         code = f"error: {error}"
     except KeyboardInterrupt:
@@ -67,8 +68,9 @@ def run(plan: Plan, console: Console) -> int:
     storage = plan.open_storage()
     preload(plan.settings.preload)
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
-    tracking = open_tracking(plan.settings.tracking)
-    study = plan.begin(storage)
+    with plan.given_back_on_error():
+        tracking = open_tracking(plan.settings.tracking)
+        study = plan.begin(storage)
     sweep_run = _start_run(plan, tracking)
     outcome: Outcome = Failed("the sweep itself failed")
     try:

@@ -11,7 +11,6 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from rich.console import Console
 
 from seqsweep.outcome import INTERRUPTED, Completed, Failed, Outcome, Pruned
 from seqsweep.process.child import Job
@@ -25,7 +24,10 @@ from seqsweep.search.slots import Slot, SlotPool
 from seqsweep.search.space import Value
 from seqsweep.search.study import make_pruner, make_sampler, open_storage, silence_optuna
 from seqsweep.signals import handled_by, let_the_next_one_kill
+from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, open_tracking
+
+SIGNAL_S = 0.1  # by which the death of a trial may be seen before the signal that caused it
 
 
 class TrialFailedError(Exception):
@@ -71,7 +73,7 @@ class Session:
         )
         self._tracking = open_tracking(plan.settings.tracking)
         self._tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "trial"}
-        self._display = Display(Console(), total=plan.n_trials, metric=plan.metric)
+        self._display = Display(Terminal(), total=plan.n_trials, metric=plan.metric)
         self._suggesting = threading.Lock()
         self._composing = threading.Lock()
         self._running: dict[int, TrialProcess] = {}
@@ -151,9 +153,13 @@ class Session:
         try:
             if self._interrupted.is_set():
                 process.kill(INTERRUPTED)
-            return process.run(on_report, log=run.log)
+            outcome = process.run(on_report, log=run.log)
         finally:
             del self._running[trial.number]
+        # A signal to the whole group ends the forkserver too: its trials seem to die by themselves
+        if isinstance(outcome, Failed) and self._interrupted.wait(SIGNAL_S):
+            return Failed(INTERRUPTED)
+        return outcome
 
     def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
         """Tells the pruner the metric that it looks at, and asks it."""
@@ -173,7 +179,10 @@ class Session:
             run.log([result])
 
     def _is_best(self, value: float) -> bool:
-        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        try:
+            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        except Exception:  # it is for the screen only, and the trial's run is closed already
+            return False
         sign = 1 if self._study.direction is StudyDirection.MAXIMIZE else -1
         return all(sign * value > sign * other.value for other in done if other.value is not None)
 

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -27,11 +26,10 @@ from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError, UserError, first_line, reason
-from seqsweep.folders import make_folder
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point
 from seqsweep.process.result import storable
-from seqsweep.stores import sqlite_url
+from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
 # MLflow's own limits for one call of log_batch.
@@ -102,6 +100,9 @@ class MlflowRun(Run):
             self.tag(tags)
             if isinstance(outcome, Failed) and outcome.traceback:
                 self.add_text(outcome.traceback, "traceback.txt")
+        except Exception:
+            status = "FAILED"  # as the trial will be, whose record is not whole
+            raise
         finally:
             self._client.set_terminated(self.id, status)
 
@@ -134,7 +135,7 @@ class MlflowTracking(Tracking):
         artifacts = (folder / "mlruns" / "artifacts").as_uri() if is_local else None
         with _told_of(uri):
             if is_local:
-                _create_store(folder / "mlflow.db")
+                make_whole(folder / "mlflow.db", _build_store)
             client = MlflowClient(tracking_uri=uri)
             experiment_id = _experiment(client, config.experiment, artifacts)
         return cls(client, experiment_id, uri, folder)
@@ -210,24 +211,8 @@ def _local(folder: Path) -> str:
     return sqlite_url(folder / "mlflow.db")
 
 
-def _create_store(path: Path) -> None:
-    """Makes the SQLite file, whole or not at all.
-
-    MLflow builds its tables in many steps; a program that is ended among them would leave a file
-    that no later start can use.
-    """
-    make_folder(path.parent)
-    if path.exists():
-        return
-    with TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
-        new = Path(folder) / path.name
-        MlflowClient(tracking_uri=sqlite_url(new)).search_experiments()
-        try:
-            path.hardlink_to(new)
-        except FileExistsError:
-            return  # another program was faster
-        except OSError:  # a file system without hard links
-            new.rename(path)
+def _build_store(path: Path) -> None:
+    MlflowClient(tracking_uri=sqlite_url(path)).search_experiments()
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:

@@ -16,6 +16,7 @@ from seqsweep.outcome import INTERRUPTED, Completed, Failed
 from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
+from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
@@ -32,7 +33,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     """
     tracking = open_tracking(config.tracking)
     dataset = data.load(config.data)
-    console = Console()
+    console = Terminal()
     load_tensorflow()
     run = start_run(tracking, config, cfg, folder)
     with ended_truly(run):
