@@ -80,6 +80,10 @@ WRONG = {
     ),
     "slots below zero": (["-m", "sweep=tiny", "hydra.sweeper.n_jobs=-1"], ["n_jobs=-1", "auto"]),
     "a run folder that cannot be made": (["hydra.run.dir=/proc/nowhere"], ["/proc/nowhere"]),
+    "a store in memory": (
+        ["-m", "sweep=tiny", "hydra.sweeper.storage='sqlite://'"],
+        ["sqlite://", "no file"],
+    ),
     "no trials": (["-m", "sweep=tiny", "hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials=0"]),
     "a sampler that is none": (
         ["-m", "sweep=tiny", "hydra.sweeper.sampler._target_=builtins.dict"],

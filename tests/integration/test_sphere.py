@@ -1,5 +1,7 @@
 """An app that knows nothing of seqsweep is searched as Optuna itself would search it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -111,6 +113,58 @@ def test_a_best_trial_that_cannot_be_evaluated_costs_no_result(program, tmp_path
     (experiment,) = client.search_experiments(filter_string="name = 'sphere'")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED", "FINISHED"]
+
+
+def test_a_reader_that_leaves_ends_nothing(tmp_path):
+    """As `python app.py -m … | head -1` does, or a lost connection."""
+    arguments = ["-m", *SETTINGS, "hydra.sweeper.tracking.name=mlflow", *SPACE]
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(APP), *arguments, "hydra.sweeper.n_trials=4"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    study = optuna.load_study(
+        study_name="sphere-1", storage=f"sqlite:///{tmp_path}/swept/optuna.db"
+    )
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = client.search_experiments(filter_string="name = 'sphere'")
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 5
+
+
+def test_sweeps_that_begin_at_once_on_a_store_that_does_not_exist_all_run(tmp_path):
+    settings = [s for s in SETTINGS if "sweep.dir" not in s]
+    arguments = [
+        "-m",
+        *settings,
+        "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.storage=new/studies.db",
+    ]
+    arguments += [
+        "hydra.sweeper.tracking.name=mlflow",
+        "hydra.sweep.dir=${hydra.sweeper.study_name}",
+    ]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(APP), *arguments, *SPACE],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    errors = [process.communicate(timeout=180)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    names = optuna.get_all_study_names(f"sqlite:///{tmp_path}/new/studies.db")
+    assert sorted(names) == ["sphere-1", "sphere-2", "sphere-3"]
+    for name in names:
+        assert (tmp_path / name / "optimization_results.yaml").exists()
 
 
 def test_a_grid_runs_each_of_its_points_once(program, tmp_path):

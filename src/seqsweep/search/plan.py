@@ -80,6 +80,7 @@ class Plan:
             n_trials = math.prod(map(len, space.grid().values()))
         make_pruner(settings.pruner)
         plan = cls(settings, space, n_trials, function, hydra_context, master)
+        plan._call_study(settings.study_name or plan._base)  # the folder's name may hold it
         plan.slots()
         plan._check_function()
         plan._check_configs()
@@ -142,9 +143,7 @@ class Plan:
         tried: Path | None = None
         while True:
             number += 1
-            self.study_name = self.settings.study_name or f"{self._base}-{number}"
-            with open_dict(self.master):
-                self.master.hydra.sweeper.study_name = self.study_name
+            self._call_study(self.settings.study_name or f"{self._base}-{number}")
             make_folder(self.folder)
             try:
                 (self.folder / OWN_FILE).touch(exist_ok=False)
@@ -159,6 +158,11 @@ class Plan:
                         "${hydra.sweeper.study_name} in it"
                     ) from error
                 tried = self.folder
+
+    def _call_study(self, name: str) -> None:
+        self.study_name = name
+        with open_dict(self.master):
+            self.master.hydra.sweeper.study_name = name
 
     @contextmanager
     def given_back_on_error(self) -> Iterator[None]:
