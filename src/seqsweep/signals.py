@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
+
+_interrupted = threading.Event()
 
 
 @contextmanager
@@ -22,7 +25,18 @@ def handled_by(handler: Callable[[], None]) -> Iterator[None]:
 
 def interrupt() -> None:
     """Raises KeyboardInterrupt, as Python itself does at Ctrl-C."""
+    _interrupted.set()
     raise KeyboardInterrupt
+
+
+def heed_interrupt() -> None:
+    """Raises KeyboardInterrupt where one came and was lost.
+
+    Python ignores what is raised inside a destructor or a weak reference's callback, and a signal
+    may come there. Call this where the next long part begins.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def let_the_next_one_kill() -> None:

@@ -134,7 +134,7 @@ def test_a_signal_at_any_moment_ends_in_130_and_leaves_no_run_running(project, m
     reader.join()
     process.stdout.close()
     process.stderr.close()
-    assert process.returncode == 130, errors
+    assert process.returncode == 130, (errors, said)
     assert "Traceback" not in "".join(said) + errors
     assert processes_of(project) == []
     if (project / "mlflow.db").exists():

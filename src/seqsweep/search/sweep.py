@@ -28,7 +28,7 @@ from seqsweep.search.settings import Settings
 from seqsweep.search.space import literal
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
-from seqsweep.signals import handled_by, interrupt
+from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 
@@ -74,8 +74,11 @@ def run(plan: Plan, console: Console) -> int:
     sweep_run = _start_run(plan, tracking)
     outcome: Outcome = Failed("the sweep itself failed")
     try:
+        heed_interrupt()
         _say_begin(console, plan)
         outcome = _search(plan, console, study, tracking, sweep_run)
+        if not isinstance(outcome, Completed):
+            heed_interrupt()  # which may be why
     except KeyboardInterrupt:
         outcome = Failed(INTERRUPTED)
     finally:
@@ -101,11 +104,13 @@ def _search(
     if not went_through:
         print_best(console, best, plan.metric, {})
         return Failed(INTERRUPTED)
+    heed_interrupt()
     try:
         evaluated = evaluate_best(plan, best, _run_of(best, tracking), sweep_run)
     except SearchError as error:
         print_best(console, best, plan.metric, {})
         return Failed(str(error))
+    heed_interrupt()
     write_results(plan.folder, best, evaluated)
     print_best(console, best, plan.metric, evaluated)
     return Completed(tuple(best.values))

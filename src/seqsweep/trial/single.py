@@ -16,6 +16,7 @@ from seqsweep.outcome import INTERRUPTED, Completed, Failed
 from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
+from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 from seqsweep.tracking.provenance import git_tags
@@ -37,6 +38,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     load_tensorflow()
     run = start_run(tracking, config, cfg, folder)
     with ended_truly(run):
+        heed_interrupt()
         value = train_and_test(config, dataset, run, console, folder)
         run.end(Completed((value,)))
     if config.training.display == "bar":
