@@ -53,6 +53,7 @@ class Plan:
     master: DictConfig
     study_name: str = ""
     storage: str = ""
+    claim: Path | None = None  # the file by which this sweep has taken its folder
 
     @classmethod
     def make(
@@ -124,7 +125,7 @@ class Plan:
                     queue_grid(study, self.space)
                 OmegaConf.save(self.master, self.folder / OWN_FILE)
                 return study
-            (self.folder / OWN_FILE).unlink(missing_ok=True)
+            self._give_back()
             if self.settings.study_name is not None:
                 raise self._taken()
             self._name_after(last_number(storage, self._base))  # another sweep was faster
@@ -147,6 +148,7 @@ class Plan:
             make_folder(self.folder)
             try:
                 (self.folder / OWN_FILE).touch(exist_ok=False)
+                self.claim = self.folder / OWN_FILE
                 return
             except FileExistsError as error:
                 if self.settings.study_name is not None:
@@ -170,8 +172,14 @@ class Plan:
         try:
             yield
         except BaseException:
-            (self.folder / OWN_FILE).unlink(missing_ok=True)
+            self._give_back()
             raise
+
+    def _give_back(self) -> None:
+        """Removes the claim, if this sweep has one: the file may be another sweep's."""
+        if self.claim is not None:
+            self.claim.unlink(missing_ok=True)
+            self.claim = None
 
     def _taken(self) -> SearchError:
         return SearchError(
