@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
@@ -144,13 +152,40 @@ class DevicesConfig:
     threads: Count
 
 
+Objective = Literal["val_accuracy", "val_loss", "n_parameters"]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _is_trained_for(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names[0] == "n_parameters":
+        raise ValueError("the first objective governs the weights that are kept: not n_parameters")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{list(names)} names one objective twice")
+    return names
+
+
+Objectives = Annotated[
+    tuple[Objective, ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    AfterValidator(_is_trained_for),
+]
+
+
 @frozen
 class Config:
-    """One trial, whole."""
+    """One trial, whole.
+
+    The first `objective` says what "best" means for the weights that are kept and for early
+    stopping; a sweep may have several.
+    """
 
     root: Text
     seed: Seed
-    objective: Literal["val_accuracy", "val_loss"]
+    objective: Objectives
     data: DataConfig
     model: LstmConfig
     optimizer: AdamConfig

@@ -97,12 +97,13 @@ def test_the_seed_governs_dropout_beside_the_weights(dataset):
     assert curve(dataset, model__dropout=0.5) != curve(dataset, model__dropout=0.0)
 
 
-def test_the_curves_have_the_four_names_and_the_samples_as_their_axis(dataset):
+def test_the_curves_have_the_samples_as_their_axis_and_the_models_size_stands_before_them(dataset):
     points = curve(dataset)
     steps = {name: [s for s, n, _ in points if n == name] for _, name, _ in points}
     assert steps["train_loss"] == steps["train_accuracy"] == list(range(100, 1801, 100))
     assert steps["val_loss"] == steps["val_accuracy"] == list(range(300, 1801, 300))
-    assert len(steps) == 4
+    assert steps["n_parameters"] == [0]
+    assert len(steps) == 5
 
 
 @pytest.mark.parametrize(("objective", "pick"), [("val_accuracy", max), ("val_loss", min)])

@@ -23,9 +23,10 @@ WORDS = {Completed: "completed", Pruned: "pruned", Failed: "failed"}
 
 def short_names(keys: Mapping[str, Any]) -> dict[str, str]:
     """Gives each dotted key its last word, or itself where two share one."""
-    words = [key.rsplit(".", 1)[-1] for key in keys]
+    words = [key.lstrip("+").rsplit(".", 1)[-1] for key in keys]
     return {
-        key: word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)
+        key: word if words.count(word) == 1 else key.lstrip("+")
+        for key, word in zip(keys, words, strict=True)
     }
 
 
@@ -75,9 +76,8 @@ class Shown:
     ) -> None:
         """Prints how the trial ended."""
         label = f"{self._number}" if retry_of is None else f"{self._number} (again {retry_of})"
-        says = "; it is tried again" if is_retried else ""
         seconds = time.monotonic() - self._started
-        self._display.print(label, outcome, seconds, self._params, best=best, says=says)
+        self._display.print(label, outcome, seconds, self._params, best=best, is_retried=is_retried)
 
 
 class Display:
@@ -90,6 +90,7 @@ class Display:
         self._total = total
         self._names = names
         self._n_slots = n_slots
+        self._best_word = "best so far" if len(names) == 1 else "on the front"
         self._counts: collections.Counter[str] = collections.Counter()
         self._seconds = 0.0  # that the ended trials took
         self._lock = threading.Lock()
@@ -140,16 +141,18 @@ class Display:
         params: Mapping[str, Any],
         *,
         best: bool,
-        says: str,
+        is_retried: bool,
     ) -> None:
-        """Prints the line of a trial that has ended, and counts it."""
+        """Prints the line of a trial that has ended, and counts it unless it is tried again."""
         kind = next(kind for kind in STYLES if isinstance(outcome, kind))
-        text = escape(show_outcome(outcome, self._names) + says)
+        text = escape(show_outcome(outcome, self._names))
+        text += "; to be tried again" if is_retried else ""
         shown = escape(show_params(params))
         with self._lock:
             self._counts["running"] -= 1
-            self._counts[WORDS[kind]] += 1
-            self._seconds += seconds
+            if not is_retried:
+                self._counts[WORDS[kind]] += 1
+                self._seconds += seconds
             done = sum(self._counts[word] for word in WORDS.values())
             if best:
                 says = f"{label}  {text.removeprefix('completed  ')}  {shown}"
@@ -161,7 +164,7 @@ class Display:
             of = f"{done:{width}}/{self._total}" if self._total else f"{done}"
             self._console.print(
                 escape(f"[{of}] trial {label:<{width}}"),
-                f"[{STYLES[kind]}]{text}[/]{' [bold](best so far)[/]' if best else ''}",
+                f"[{STYLES[kind]}]{text}[/]{f' [bold]({self._best_word})[/]' if best else ''}",
                 f" {seconds:.1f} s  [dim]{shown}[/]",
                 highlight=False,
                 soft_wrap=True,

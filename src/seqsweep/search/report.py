@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.search.display import short_names, show
+from seqsweep.search.display import short_names, show, show_params, show_values
 from seqsweep.search.stops import RETRIED, Stop, is_feasible
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
@@ -63,7 +63,7 @@ def _values(trial: FrozenTrial, outcome: str, n_values: int) -> list[str]:
 
 
 def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
-    """Prints how many trials ended how, and what ended the sweep."""
+    """Prints how many trials ended how, and what ended the sweep where that is no failure."""
     trials = study.get_trials(deepcopy=False)
     counts = collections.Counter(STATES[trial.state][0] for trial in trials)
     words = [f"{count} {outcome}" for outcome, count in counts.items()]
@@ -74,7 +74,8 @@ def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
     words += [f"{twins} not trained, as their values had been"] if twins else []
     words += [f"{broken} break a constraint (!)"] if broken else []
     console.print(", ".join(words) or "no trial", highlight=False)
-    console.print(f"Ended by {stop.field}: {escape(stop.says)}", highlight=False)
+    if not stop.is_failure:
+        console.print(f"ended by {stop.field}: {escape(stop.says)}", highlight=False)
 
 
 def _rows(trials: Sequence[FrozenTrial], study: optuna.Study) -> Sequence[FrozenTrial]:
@@ -92,19 +93,41 @@ def print_best(
     evaluated: Mapping[int, Mapping[str, float]],
 ) -> None:
     """Prints the best trials with their parameters and what the last look at each gave."""
-    if len(best) > 1:
-        console.print(f"\nPareto front: [bold]{len(best)} trials[/]", highlight=False)
+    if len(names) > 1:
+        _print_front(console, best, names, evaluated)
+        return
+    (trial,) = best
+    reached = show_values(names, trial.values)
+    if (seeds := trial.user_attrs.get("values_by_seed")) is not None:
+        reached += f" (mean of {len(seeds)} seeds: {_by_seed(seeds)})"
+    reached = ", ".join([reached, *_shown(evaluated.get(trial.number, {}))])
+    console.print(f"\nBest: [bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
+    shorts = short_names(trial.params)
+    for key, value in trial.params.items():
+        console.print(f"  {escape(shorts[key])} = {escape(show(value))}", highlight=False)
+
+
+def _print_front(
+    console: Console,
+    best: Sequence[FrozenTrial],
+    names: Sequence[str],
+    evaluated: Mapping[int, Mapping[str, float]],
+) -> None:
+    console.print(f"\nPareto front: [bold]{len(best)} of the trials[/]", highlight=False)
     for trial in best:
-        values = dict(zip(names, trial.values, strict=True)) | evaluated.get(trial.number, {})
-        reached = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        if (seeds := trial.user_attrs.get("values_by_seed")) is not None:
-            reached += f" (mean of {len(seeds)} seeds: {_by_seed(seeds)})"
-        title = "Best: " if len(best) == 1 else "  "
-        console.print(f"{title}[bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
-        shorts = short_names(trial.params)
-        for key, value in trial.params.items():
-            indent = "  " if len(best) == 1 else "    "
-            console.print(f"{indent}{escape(shorts[key])} = {escape(show(value))}", highlight=False)
+        values = " ".join(
+            [show_values(names, trial.values), *_shown(evaluated.get(trial.number, {}))]
+        )
+        console.print(
+            f"  [bold]trial {trial.number}[/]  {escape(values)}  "
+            f"[dim]{escape(show_params(trial.params))}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _shown(evaluated: Mapping[str, float]) -> list[str]:
+    return [f"{name} {value:.4f}" for name, value in evaluated.items()]
 
 
 def _by_seed(seeds: Mapping[str, Sequence[float]]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from seqsweep.outcome import INTERRUPTED
 from seqsweep.search.settings import Settings
 
 RETRIED = "retried"  # a trial's attribute, where another one tries its parameters again
@@ -23,6 +24,11 @@ class Stop:
     field: str
     says: str
     is_failure: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The sentence, with the field where it is one."""
+        return self.says if self.says == INTERRUPTED else f"ended by {self.field}: {self.says}"
 
 
 def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

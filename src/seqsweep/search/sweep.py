@@ -51,6 +51,7 @@ def run_or_exit(
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
     try:
         with handled_by(interrupt):
+            silence_optuna()
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
             code = run(plan, Terminal())
@@ -71,7 +72,6 @@ def run(plan: Plan, console: Console) -> int:
     Raises:
         UserError: a store or a folder cannot be used.
     """
-    silence_optuna()
     storage = plan.open_storage()
     preload(plan.settings.preload)
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
@@ -113,7 +113,7 @@ def _search(
     sweep_run.tag({"seqsweep.ended_by": stop.field})
     print_table(console, study, best, names)
     print_end(console, study, stop)
-    ended = Failed(stop.says) if stop.is_failure else None
+    ended = Failed(stop.reason) if stop.is_failure else None
     if not best:
         return ended or Failed(_without_best(study))
     if len(names) == 1:

@@ -9,7 +9,11 @@ from seqsweep.process.messages import Point
 
 
 class Reporter(ABC):
-    """Hears of each point of the curves and of each validation."""
+    """Hears of the model, of each point of the curves and of each validation."""
+
+    @abstractmethod
+    def described(self, facts: dict[str, float]) -> None:
+        """Takes what is known of the model before it trains, as its number of parameters."""
 
     @abstractmethod
     def point(self, samples: int, metrics: dict[str, float], *, done: float) -> None:
@@ -28,6 +32,10 @@ class Recorder(Reporter):
     def __init__(self) -> None:
         self.points: list[tuple[int, str, float]] = []
 
+    def described(self, facts: dict[str, float]) -> None:
+        """Keeps the facts as points before the first step."""
+        self.point(0, facts, done=0.0)
+
     def point(self, samples: int, metrics: dict[str, float], *, done: float) -> None:
         """Keeps the metrics."""
         self.points += [(samples, name, value) for name, value in metrics.items()]
@@ -40,21 +48,40 @@ class Recorder(Reporter):
         return False
 
 
+class Curves:
+    """Points that wait to be sent together."""
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+
+    def add(self, samples: int, metrics: dict[str, float]) -> None:
+        """Adds a point for each metric."""
+        self._points += [Point(name, value, samples) for name, value in metrics.items()]
+
+    def take(self) -> tuple[Point, ...]:
+        """Gives all points, and forgets them."""
+        points, self._points = tuple(self._points), []
+        return points
+
+
 class ChannelReporter(Reporter):
     """Sends the curves up the trial's pipe, in batches, and passes on the pruner's answer."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._waiting: list[Point] = []
+        self._curves = Curves()
+
+    def described(self, facts: dict[str, float]) -> None:
+        """Keeps the facts until the first validation."""
+        self._curves.add(0, facts)
 
     def point(self, samples: int, metrics: dict[str, float], *, done: float) -> None:
         """Keeps the metrics until the next validation."""
-        self._waiting += [Point(name, value, samples) for name, value in metrics.items()]
+        self._curves.add(samples, metrics)
 
     def validated(
         self, number: int, samples: int, metrics: dict[str, float], *, done: float
     ) -> bool:
         """Sends all points; gives True where the pruner says stop."""
-        self.point(samples, metrics, done=done)
-        points, self._waiting = tuple(self._waiting), []
-        return self._channel.ask(points, step=number, metrics=metrics, done=done)
+        self._curves.add(samples, metrics)
+        return self._channel.ask(self._curves.take(), step=number, metrics=metrics, done=done)

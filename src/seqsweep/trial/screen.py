@@ -41,7 +41,7 @@ def open_screen(config: Config, console: Console) -> Screen:
     """Gives the screen that `training.display` names."""
     if config.training.display == "lines":
         return Lines()
-    return Bar(console, config.objective)
+    return Bar(console, config.objective[0])
 
 
 class Bar(Screen):

@@ -21,7 +21,7 @@ from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
-from seqsweep.trial.reporting import Reporter
+from seqsweep.trial.reporting import Curves, Reporter
 from seqsweep.trial.screen import Screen, open_screen
 
 
@@ -90,21 +90,24 @@ class RunReporter(Reporter):
     def __init__(self, run: Run, screen: Screen) -> None:
         self._run = run
         self._screen = screen
-        self._waiting: list[Point] = []
+        self._curves = Curves()
+
+    def described(self, facts: dict[str, float]) -> None:
+        """Records the facts."""
+        self._curves.add(0, facts)
 
     def point(self, samples: int, metrics: dict[str, float], *, done: float) -> None:
         """Shows the metrics and keeps them until the next validation."""
         self._screen.point(samples, metrics, done)
-        self._waiting += [Point(name, value, samples) for name, value in metrics.items()]
+        self._curves.add(samples, metrics)
 
     def validated(
         self, number: int, samples: int, metrics: dict[str, float], *, done: float
     ) -> bool:
         """Shows the metrics and records all points; gives False."""
         self._screen.validated(number, metrics, done)
-        self._waiting += [Point(name, value, samples) for name, value in metrics.items()]
-        self._run.log(self._waiting)
-        self._waiting = []
+        self._curves.add(samples, metrics)
+        self._run.log(self._curves.take())
         return False
 
 

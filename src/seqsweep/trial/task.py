@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, ListConfig, open_dict
 
 from seqsweep import data
 from seqsweep.config import Config, read
@@ -19,11 +20,12 @@ from seqsweep.process.channel import Channel, current, report
 from seqsweep.process.messages import MODEL_FOLDER
 from seqsweep.signals import handled_by, interrupt
 
+WANTED = {"val_accuracy": "maximize", "val_loss": "minimize", "n_parameters": "minimize"}
 EXAMPLE_IMAGES = 2  # in the model's input example
 
 
-def main(cfg: DictConfig) -> float:
-    """Trains once and gives the best value of the objective.
+def main(cfg: DictConfig) -> float | tuple[float, ...]:
+    """Trains once and gives the value of the objective, or a tuple within a sweep.
 
     Raises:
         SystemExit: the configuration is wrong or the training failed; the message says how.
@@ -65,25 +67,34 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: it cannot train.
     """
-    direction, metric = cfg.hydra.sweeper.direction, cfg.hydra.sweeper.metric
+    sweeper = cfg.hydra.sweeper
+    directions, metric = _listed(sweeper.direction), _listed(sweeper.metric)
     with open_dict(cfg):
         del cfg["hydra"]
-    config = checked(cfg)
-    wanted = "minimize" if config.objective == "val_loss" else "maximize"
-    if direction != wanted:
+    objectives = list(checked(cfg).objective)
+    wanted = [WANTED[name] for name in objectives]
+    if directions != wanted:
         raise ConfigError(
-            f"hydra.sweeper.direction={direction} does not fit objective={config.objective}, "
-            f"which is to be {wanted}d"
+            f"hydra.sweeper.direction={_shown(directions)} does not fit "
+            f"objective={_shown(objectives)}, which is to be {_shown(wanted)}d"
         )
-    if metric != config.objective:
+    if metric != objectives:
         raise ConfigError(
-            f"hydra.sweeper.metric={metric} does not fit objective={config.objective}: the pruner "
-            "looks at what is optimised"
+            f"hydra.sweeper.metric={_shown(metric)} does not fit objective={_shown(objectives)}: "
+            "the pruner looks at what is optimised"
         )
 
 
-def run_trial(config: Config, folder: Path, channel: Channel) -> float:
-    """Trains in a trial process; leaves the model in `folder` and gives the objective's value."""
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, ListConfig) else [value]
+
+
+def _shown(values: list[Any]) -> str:
+    return str(values[0]) if len(values) == 1 else f"[{', '.join(map(str, values))}]"
+
+
+def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ...]:
+    """Trains in a trial process; leaves the model in `folder` and gives the objectives' values."""
     from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.reporting import ChannelReporter
     from seqsweep.trial.train import train
@@ -92,7 +103,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> float:
     dataset = data.load(config.data)
     trained = train(config, dataset, ChannelReporter(channel))
     save(trained.model, folder / MODEL_FOLDER, dataset)
-    return trained.value
+    return trained.values
 
 
 def evaluate_best(cfg: DictConfig) -> float:

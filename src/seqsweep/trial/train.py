@@ -39,11 +39,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model with the objective's value for its weights, those of validation `at`."""
+    """A trained model with the objectives' values for its weights, those of validation `at`."""
 
     model: keras.Model
-    value: float
+    values: tuple[float, ...]
     at: int
+
+    @property
+    def value(self) -> float:
+        """The value of the first objective, for which the weights were kept."""
+        return self.values[0]
 
 
 def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
@@ -63,6 +68,7 @@ def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
         n_classes=dataset.n_classes,
         seed=config.seed,
     )
+    reporter.described({"n_parameters": float(model.count_params())})
     run_steps = make_steps(model, config.optimizer, dataset.train, config.training.batch_size)
     evaluate = Evaluator(model)
     schedule = Schedule(config.training, len(dataset.train.y))
@@ -169,19 +175,18 @@ class Kept:
     """The validation whose weights the training ends with: the best one so far, or the last."""
 
     def __init__(self, config: Config) -> None:
-        self._objective = config.objective
+        self._objectives = config.objective
         self._restore = config.training.restore_best
         self._patience = config.training.patience
-        self._best = self._last = math.nan
+        self._best = self._last = Scores(math.nan, math.nan)
         self._best_at = self._last_at = 0
         self._weights: list[np.ndarray] = []
 
     def see(self, number: int, scores: Scores, model: keras.Model) -> None:
         """Takes validation `number`."""
-        self._last, self._last_at = scores.named("val")[self._objective], number
-        sign = -1 if self._objective == "val_loss" else 1
-        if self._best_at == 0 or sign * self._last > sign * self._best:
-            self._best, self._best_at = self._last, number
+        self._last, self._last_at = scores, number
+        if self._best_at == 0 or self._rank(scores) > self._rank(self._best):
+            self._best, self._best_at = scores, number
             if self._restore:
                 self._weights = model.get_weights()
 
@@ -191,7 +196,12 @@ class Kept:
 
     def trained(self, model: keras.Model) -> Trained:
         """Gives the model, with its best weights where they are to be restored."""
-        if not self._restore:
-            return Trained(model, self._last, self._last_at)
-        model.set_weights(self._weights)
-        return Trained(model, self._best, self._best_at)
+        scores, at = self._last, self._last_at
+        if self._restore:
+            model.set_weights(self._weights)
+            scores, at = self._best, self._best_at
+        named = {**scores.named("val"), "n_parameters": float(model.count_params())}
+        return Trained(model, tuple(named[name] for name in self._objectives), at)
+
+    def _rank(self, scores: Scores) -> float:
+        return -scores.loss if self._objectives[0] == "val_loss" else scores.accuracy
