@@ -210,7 +210,10 @@ class Plan:
         try:
             config = self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
         except HydraException as error:
-            raise SearchError(f"a trial cannot be composed: {reason(error)}") from error
+            trial = " ".join(overrides)
+            raise SearchError(
+                f"a trial with {trial} cannot be composed: {reason(error)}"
+            ) from error
         with open_dict(config):
             config.hydra.sweeper.study_name = self.study_name
             config.hydra.sweep.dir = str(self.folder)
