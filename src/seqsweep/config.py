@@ -87,6 +87,20 @@ class LstmConfig:
 
 
 @frozen
+class GruConfig:
+    """One GRU layer whose last output a linear layer classifies."""
+
+    name: Literal["gru"]
+    n_hidden: Count
+    update_bias: Number
+    reset_after: Flag
+    dropout: Fraction
+
+
+ModelConfig = Annotated[LstmConfig | GruConfig, Field(discriminator="name")]
+
+
+@frozen
 class AdamConfig:
     """Adam, https://arxiv.org/abs/1412.6980."""
 
@@ -187,14 +201,14 @@ class Config:
     seed: Seed
     objective: Objectives
     data: DataConfig
-    model: LstmConfig
+    model: ModelConfig
     optimizer: AdamConfig
     training: TrainingConfig
     tracking: TrackingConfig
     devices: DevicesConfig
 
 
-_DATA_NAMES = {"mnist_5k", "mnist", "fashion_mnist", "idx", "npz"}
+_NAMED = {"data", "model"}  # the sections of Config whose name decides what their keys are
 
 
 def read(cfg: DictConfig) -> Config:
@@ -232,9 +246,26 @@ def _missing(error: OmegaConfBaseException) -> str:
 
 
 def _sentence(error: ErrorDetails, prefix: str) -> str:
-    parts = [str(part) for part in error["loc"] if part not in _DATA_NAMES]
-    key = ".".join([prefix, *parts] if prefix else parts)
-    reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{key}: {reason}"
-    return f"{key}={error['input']!r}: {reason[0].lower()}{reason[1:]}"
+    parts, section = _path(error)
+    key, value = ".".join([prefix, *parts] if prefix else parts), error["input"]
+    match error["type"]:
+        case "value_error":
+            return f"{key}: {error['msg'].removeprefix('Value error, ')}"
+        case "missing":
+            return f"{key} is not set"
+        case "unexpected_keyword_argument" if section:
+            return f"{key}={value!r}: {section} has no such key"
+        case "union_tag_invalid":
+            return f"{key}.name={value['name']!r}: accepted is {error['ctx']['expected_tags']}"
+    return f"{key}={value!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _path(error: ErrorDetails) -> tuple[list[str], str]:
+    """Gives the words of the key, and which section it is in where a name decides, as `model=gru`.
+
+    Pydantic puts that name behind the section's key: ("model", "gru", "n_hidden").
+    """
+    words = [str(word) for word in error["loc"]]
+    if len(words) > 1 and words[0] in _NAMED:
+        return [words[0], *words[2:]], f"{words[0]}={words[1]}"
+    return words, ""

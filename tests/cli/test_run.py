@@ -57,6 +57,15 @@ WRONG = {
     "half a unit": (["model.n_hidden=8.5"], ["model.n_hidden=8.5", "integer"]),
     "a misspelt key": (["model.nhidden=3"], ["model.nhidden"]),
     "an added key": (["+model.nhidden=3"], ["model.nhidden=3"]),
+    "a key of another model": (["model=gru", "model.forget_bias=1"], ["model.forget_bias"]),
+    "an added key of another model": (
+        ["model=gru", "+model.forget_bias=1"],
+        ["error: model.forget_bias=1: model=gru has no such key"],
+    ),
+    "a key that not all models have": (
+        ["-m", "model=lstm,gru", "model.forget_bias=0,1"],
+        ["model=gru", "model.forget_bias"],
+    ),
     "a folder that does not exist": (["data=idx", "data.dir=/nonexistent"], ["/nonexistent"]),
     "a folder that is not given": (["data=idx"], ["data.dir", "IDX"]),
     "a batch larger than the data": (["training.batch_size=4001"], ["4001", "4000"]),

@@ -22,6 +22,7 @@ SECTIONS = {
     "data/idx": config_module.IdxConfig,
     "data/npz": config_module.NpzConfig,
     "model/lstm": config_module.LstmConfig,
+    "model/gru": config_module.GruConfig,
     "optimizer/adam": config_module.AdamConfig,
     "training/default": config_module.TrainingConfig,
     "tracking/mlflow": config_module.TrackingConfig,
@@ -84,6 +85,7 @@ def test_the_keys_that_users_know_are_there_with_these_defaults(key, value):
         ["data=mnist"],
         ["data=fashion_mnist"],
         ["tracking=none", "devices=gpu"],
+        ["model=gru", "model.update_bias=-1", "model.reset_after=false"],
         ["training.epochs=0.5", "optimizer.learning_rate=1"],
     ],
     ids=lambda overrides: " ".join(overrides) or "nothing",
@@ -133,14 +135,61 @@ def test_a_value_that_cannot_train_is_named_with_its_key(override, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["model=gru", "+model.forget_bias=1"], "model.forget_bias=1: model=gru has no such key"),
+        (["+model.update_bias=1"], "model.update_bias=1: model=lstm has no such key"),
+        (["+data.dir=x"], "data.dir='x': data=mnist_5k has no such key"),
+        (["model.name=cnn"], "model.name='cnn': accepted is 'lstm', 'gru'"),
+        (["~model.n_hidden"], "model.n_hidden is not set"),
+        (
+            ["model=gru", "model.n_hidden=0"],
+            "model.n_hidden=0: input should be greater than 0",
+        ),
+        (
+            ["model=gru", "model.reset_after=1"],
+            "model.reset_after=1: input should be a valid boolean",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_in_a_section_that_its_name_decides_is_one_sentence(overrides, sentence):
+    with pytest.raises(ConfigError) as caught:
+        read(composed(*overrides))
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("word", ["lstm", "gru", "idx", "model"])
+def test_a_key_that_is_called_as_a_variant_keeps_its_name(word):
+    with pytest.raises(ConfigError, match=f"^model.{word}=3: model=lstm has no such key$"):
+        read(composed(f"+model.{word}=3"))
+    with pytest.raises(ConfigError, match=f"^tracking.{word}=3: "):
+        read(composed(f"+tracking.{word}=3"))
+
+
 def test_a_frozen_value_cannot_be_changed():
     config = read(composed())
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.model.n_hidden = 3
 
 
-def test_every_union_of_sections_is_told_apart_by_name():
-    arms = typing.get_args(typing.get_args(config_module.DataConfig)[0])
+UNIONS = {
+    name: hint
+    for name, hint in typing.get_type_hints(Config, include_extras=True).items()
+    if typing.get_origin(hint) is typing.Annotated
+    and any(getattr(extra, "discriminator", None) for extra in hint.__metadata__)
+}
+
+
+def test_the_sections_that_a_name_decides_are_those_that_error_texts_know():
+    assert set(UNIONS) == config_module._NAMED == {"data", "model"}
+
+
+@pytest.mark.parametrize("section", UNIONS)
+def test_every_union_of_sections_is_told_apart_by_name(section):
+    arms = typing.get_args(typing.get_args(UNIONS[section])[0])
     names = [typing.get_args(typing.get_type_hints(arm)["name"]) for arm in arms]
     flat = [name for group in names for name in group]
     assert len(flat) == len(set(flat))
+    assert set(flat) == {path.stem for path in (CONF / section).glob("*.yaml")}

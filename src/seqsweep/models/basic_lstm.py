@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
+
+from seqsweep.models.kernels import glorot_kernels
 
 
 class BasicLSTM(keras.layers.Layer):
@@ -24,11 +25,7 @@ class BasicLSTM(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, int, int]) -> None:
         """Makes the weights."""
         features, n = input_shape[-1], self.units
-        limit = (6 / (features + n + 4 * n)) ** 0.5
-        above, below = (
-            keras.initializers.RandomUniform(-limit, limit, seed=int(seed))
-            for seed in np.random.SeedSequence(self.seed).generate_state(2)
-        )
+        above, below = glorot_kernels(features, n, 4, seed=self.seed)
         self.kernel = self.add_weight(name="kernel", shape=(features, 4 * n), initializer=above)
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(n, 4 * n), initializer=below

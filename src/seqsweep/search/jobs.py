@@ -97,7 +97,10 @@ class Jobs:
         try:
             return self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
         except HydraException as error:
-            raise SearchError(f"a trial cannot be composed: {reason(error)}") from error
+            trial = " ".join(overrides)
+            raise SearchError(
+                f"a trial with {trial} cannot be composed: {reason(error)}"
+            ) from error
 
     def _job(self, config: DictConfig, number: int, slot: Slot, *, below: str = "") -> Job:
         with open_dict(config):

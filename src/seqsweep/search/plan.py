@@ -165,11 +165,22 @@ class Plan:
         """Composes some configs of the space and lets the app's own check look at each."""
         check = self.settings.function("check")
         for params in self._some_points():
-            config = self.jobs.compose(params)
-            if self.settings.repeats > 1:
-                self.jobs.seeds(config)
-            if check is not None:
-                check(config)
+            try:
+                config = self.jobs.compose(params)
+                if self.settings.repeats > 1:
+                    self.jobs.seeds(config)
+                if check is not None:
+                    check(config)
+            except UserError as error:
+                raise self._with_place(error) from error
+
+    def _with_place(self, error: UserError) -> UserError:
+        """Gives the error with the places in the sweep's config of the parameters that it names."""
+        given = self.settings.params or {}
+        places = [
+            f"hydra.sweeper.params.{key}" for key in given if str(key).lstrip("+") in str(error)
+        ]
+        return type(error)(f"{error} ({', '.join(places)})") if places else error
 
     def _some_points(self) -> Iterator[dict[str, Value]]:
         if self.settings.custom_search_space is None:

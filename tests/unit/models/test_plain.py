@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqsweep.config import LstmConfig
+from seqsweep.config import GruConfig, LstmConfig
 from seqsweep.models import build, portable
 
 STEPS, FEATURES, N_HIDDEN, N_CLASSES = 6, 5, 12, 4
@@ -27,9 +27,36 @@ assert not [name for name in sys.modules if name.startswith("seqsweep.")]
 """
 
 
-@pytest.fixture(scope="module", params=[0.0, 0.3], ids=["no dropout", "dropout"])
-def trained(request):
-    config = LstmConfig(name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, dropout=request.param)
+def lstm(dropout):
+    return LstmConfig(name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, dropout=dropout)
+
+
+def gru(dropout, *, reset_after):
+    return GruConfig(
+        name="gru", n_hidden=N_HIDDEN, update_bias=1.0, reset_after=reset_after, dropout=dropout
+    )
+
+
+# A configuration, and the layer that stands for it in plain Keras.
+MODELS = {
+    "lstm": (lstm(0.0), keras.layers.LSTM(N_HIDDEN)),
+    "lstm with dropout": (lstm(0.3), keras.layers.LSTM(N_HIDDEN)),
+    "gru": (gru(0.0, reset_after=True), keras.layers.GRU(N_HIDDEN)),
+    "gru with dropout, reset before": (
+        gru(0.3, reset_after=False),
+        keras.layers.GRU(N_HIDDEN, reset_after=False),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def trained(name):
+    config, _ = MODELS[name]
     model = build(config, input_shape=(STEPS, FEATURES), n_classes=N_CLASSES, seed=5)
     optimizer = keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
@@ -55,14 +82,9 @@ def logits(trained):
     return np.asarray(trained(X))
 
 
-def test_trained_weights_give_the_same_logits_in_keras_lstm(trained, logits):
-    plain = keras.Sequential(
-        [
-            keras.Input((STEPS, FEATURES)),
-            keras.layers.LSTM(N_HIDDEN),
-            keras.layers.Dense(N_CLASSES),
-        ]
-    )
+def test_trained_weights_give_the_same_logits_in_keras_own_layer(name, trained, logits):
+    _, layer = MODELS[name]
+    plain = keras.Sequential([keras.Input((STEPS, FEATURES)), layer, keras.layers.Dense(N_CLASSES)])
     plain.set_weights(trained.get_weights())
     np.testing.assert_allclose(plain(X), logits, rtol=0, atol=1e-5)
 

@@ -1,16 +1,17 @@
-"""The classifier of `conf/model/lstm.yaml`: one LSTM layer, its last output, a linear layer."""
+"""The classifier of `conf/model/`: a recurrent layer, its last output, a linear layer."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 
-from seqsweep.config import LstmConfig
+from seqsweep.config import GruConfig, LstmConfig, ModelConfig
 from seqsweep.models.basic_lstm import BasicLSTM
+from seqsweep.models.gru import make_gru
 
 
 def build(
-    config: LstmConfig, *, input_shape: tuple[int, int], n_classes: int, seed: int
+    config: ModelConfig, *, input_shape: tuple[int, int], n_classes: int, seed: int
 ) -> keras.Model:
     """Gives the untrained classifier: (batch, steps, features) in, logits (batch, n_classes) out.
 
@@ -18,17 +19,17 @@ def build(
     same sequence of dropout masks.
 
     Args:
-        config: width, initial forget bias and dropout of the last output.
+        config: the recurrent layer, and the dropout of its last output.
         input_shape: (steps, features), both known.
         n_classes: the number of logits.
         seed: from 0 up to 2**32, without that end.
     """
-    of_lstm, of_weight, of_bias, of_dropout = map(
+    of_layer, of_weight, of_bias, of_dropout = map(
         int, np.random.SeedSequence(seed).generate_state(4)
     )
     layers = [
         keras.Input(input_shape),
-        BasicLSTM(config.n_hidden, forget_bias=config.forget_bias, seed=of_lstm),
+        _recurrent(config, features=input_shape[1], seed=of_layer),
         keras.layers.Dropout(config.dropout, seed=of_dropout),
         keras.layers.Dense(
             n_classes,
@@ -39,3 +40,12 @@ def build(
     if config.dropout == 0:
         del layers[2]
     return keras.Sequential(layers)
+
+
+def _recurrent(config: ModelConfig, *, features: int, seed: int) -> keras.layers.Layer:
+    match config:
+        case LstmConfig():
+            return BasicLSTM(config.n_hidden, forget_bias=config.forget_bias, seed=seed)
+        case GruConfig():
+            return make_gru(config, features=features, seed=seed)
+    raise TypeError(f"no such model: {config!r}")
