@@ -42,8 +42,13 @@ def show_params(params: Mapping[str, Any]) -> str:
 
 
 def show_values(names: Sequence[str], values: Sequence[float]) -> str:
-    """Writes the objectives with their names."""
-    return " ".join(f"{name} {value:.4f}" for name, value in zip(names, values, strict=True))
+    """Writes metrics with their names."""
+    return " ".join(f"{n} {show_value(value)}" for n, value in zip(names, values, strict=True))
+
+
+def show_value(value: float) -> str:
+    """Writes a metric with four digits behind the point, a large one with six in all."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
 
 
 def show_outcome(outcome: Outcome, names: Sequence[str]) -> str:
@@ -130,7 +135,8 @@ class Display:
         """Moves the bar of a trial."""
         fields = {}
         if report.judge is not None:
-            fields["says"] = " ".join(f"{k} {v:.4f}" for k, v in report.judge.metrics.items())
+            metrics = report.judge.metrics
+            fields["says"] = escape(show_values(list(metrics), list(metrics.values())))
         self._progress.update(bar, completed=report.done, **fields)
 
     def print(

@@ -29,7 +29,9 @@ from seqsweep.search.parameter import Condition, Parameter, Value
 
 
 def read_parameter(override: Override, *, named: str, when: Condition | None) -> Parameter:
-    """Reads one sweep override; `named` is what it is called in messages.
+    """Reads one override; `named` is what it is called in messages.
+
+    A single value is a choice of one: under a condition it is there or not.
 
     Raises:
         SearchError: there is no such space.
@@ -78,7 +80,8 @@ def _range(sweep: RangeSweep) -> BaseDistribution:
 
 def _choice(override: Override) -> tuple[CategoricalDistribution, frozenset[str]]:
     categories, raw = [], set()
-    for element in list(override.sweep_iterator()):
+    is_sweep = override.is_sweep_override()
+    for element in override.sweep_iterator() if is_sweep else [override.value()]:
         value = element.text if isinstance(element, QuotedString) else element
         if not isinstance(value, Value):
             value = Transformer.str(element)

@@ -19,6 +19,8 @@ from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot
 from seqsweep.search.space import Space
 
+CANNOT_BE_COMPOSED = " cannot be composed: "
+
 
 @dataclass
 class Jobs:

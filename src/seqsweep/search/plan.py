@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from optuna.storages import BaseStorage
 
 from seqsweep.errors import SearchError, UserError, reason
 from seqsweep.search.claim import Claim
-from seqsweep.search.jobs import Jobs
+from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.parameter import Value
 from seqsweep.search.settings import CURRENT, Settings
 from seqsweep.search.slots import Slot, make_slots
@@ -175,10 +176,12 @@ class Plan:
                 raise self._with_place(error) from error
 
     def _with_place(self, error: UserError) -> UserError:
-        """Gives the error with the places in the sweep's config of the parameters that it names."""
-        given = self.settings.params or {}
+        """Gives the error with the place in the sweep's config of each parameter that it names."""
+        said = str(error).rpartition(CANNOT_BE_COMPOSED)[2]
         places = [
-            f"hydra.sweeper.params.{key}" for key in given if str(key).lstrip("+") in str(error)
+            f"hydra.sweeper.params.{key}"
+            for key in self.settings.params or {}
+            if re.search(rf"(?<![\w.]){re.escape(key.lstrip('+'))}(?![\w.])", said)
         ]
         return type(error)(f"{error} ({', '.join(places)})") if places else error
 

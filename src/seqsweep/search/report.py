@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.search.display import short_names, show, show_params, show_values
+from seqsweep.search.display import short_names, show, show_params, show_value, show_values
 from seqsweep.search.stops import RETRIED, Stop, is_feasible
 
+LOG_WIDTH = 200
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
 STATES = {
@@ -52,14 +53,15 @@ def print_table(
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
             style="bold" if is_best else None,
         )
-    console.print(table)
+    # a log has no width; the lines of a terminal are cut
+    console.print(table, width=None if console.is_terminal else LOG_WIDTH)
 
 
 def _values(trial: FrozenTrial, outcome: str, n_values: int) -> list[str]:
     if trial.state is not TrialState.COMPLETE:
         return [outcome] + [""] * (n_values - 1)
     mark = "" if is_feasible(trial) else " !"
-    return [f"{value:.4f}{mark}" for value in trial.values]
+    return [f"{show_value(value)}{mark}" for value in trial.values]
 
 
 def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
@@ -127,11 +129,11 @@ def _print_front(
 
 
 def _shown(evaluated: Mapping[str, float]) -> list[str]:
-    return [f"{name} {value:.4f}" for name, value in evaluated.items()]
+    return [f"{name} {show_value(value)}" for name, value in evaluated.items()]
 
 
 def _by_seed(seeds: Mapping[str, Sequence[float]]) -> str:
-    return ", ".join("/".join(f"{value:.4f}" for value in values) for values in seeds.values())
+    return ", ".join("/".join(map(show_value, values)) for values in seeds.values())
 
 
 def write_results(

@@ -51,8 +51,7 @@ class Space:
         for name in _parents_first(lines):
             line = lines[name]
             if line.is_searched and (when := _reduced(line, lines, parameters)) is not None:
-                override = line.as_sweep(parser)
-                parameters[name] = read_parameter(override, named=line.named, when=when)
+                parameters[name] = read_parameter(line.override, named=line.named, when=when)
             else:
                 parameters[name] = None
         fixed = [line.text for line in lines.values() if not line.is_searched]
@@ -139,6 +138,7 @@ class _Line:
     override: Override
     named: str
     when: Condition | None = None
+    is_argument: bool = False
 
     @classmethod
     def of_file(cls, parser: OverridesParser, key: str, value: Any) -> _Line:
@@ -155,7 +155,7 @@ class _Line:
 
     @classmethod
     def of_argument(cls, parser: OverridesParser, argument: str) -> _Line:
-        return cls(_parse(parser, argument, named=argument), argument)
+        return cls(_parse(parser, argument, named=argument), argument, is_argument=True)
 
     @property
     def name(self) -> str:
@@ -174,13 +174,6 @@ class _Line:
     def value(self) -> Value:
         value = self.override.value()
         return value.text if isinstance(value, QuotedString) else value
-
-    def as_sweep(self, parser: OverridesParser) -> Override:
-        """Gives the override as a sweep; one value under a condition is a choice of one."""
-        if self.override.is_sweep_override():
-            return self.override
-        key, _, value = self.text.partition("=")
-        return _parse(parser, f"{key}=choice({value})", named=self.named)
 
 
 def _parents_first(lines: Mapping[str, _Line]) -> list[str]:
@@ -211,13 +204,29 @@ def _reduced(
     for name, accepted in (line.when or {}).items():
         parent = parameters[name]
         if parent is not None:
-            try:
-                open_terms[name] = tuple(map(parent.read, accepted))
-            except SearchError as error:
-                raise SearchError(f"{line.named} has a `when` that cannot be: {error}") from error
+            open_terms[name] = _possible(line, accepted, lines[name], parent)
+            if not open_terms[name]:
+                return None
         elif lines[name].is_searched or not any(same(lines[name].value, v) for v in accepted):
             return None
     return open_terms
+
+
+def _possible(
+    line: _Line, accepted: tuple[Value, ...], parent_line: _Line, parent: Parameter
+) -> tuple[Value, ...]:
+    """Gives those values of a condition that its parent can have.
+
+    The command line may have narrowed the parent; in the file itself each must be one of its.
+    """
+    possible = []
+    for value in accepted:
+        try:
+            possible.append(parent.read(value))
+        except SearchError as error:
+            if not parent_line.is_argument:
+                raise SearchError(f"{line.named} has a `when` that cannot be: {error}") from error
+    return tuple(possible)
 
 
 def _accepted(value: Any) -> tuple[Value, ...]:
@@ -227,7 +236,8 @@ def _accepted(value: Any) -> tuple[Value, ...]:
 def _written(value: Any) -> str:
     """Gives an entry of `hydra.sweeper.params` in the grammar; a YAML list is a choice."""
     if isinstance(value, list):
-        return f"choice({','.join(map(_written, value))})"
+        several = ",".join(map(_written, value))
+        return several if len(value) > 1 else f"choice({several})"
     return value if isinstance(value, str) else literal(value)
 
 

@@ -155,3 +155,143 @@ def test_what_a_trial_is_given_is_what_optuna_records():
     for _ in range(20):
         trial = study.ask()
         assert space.suggest(trial) == trial.params
+
+
+MODELS = {
+    "model": "choice(lstm, gru, none)",
+    "bias": {"when": {"model": "lstm"}, "values": "interval(0, 2)"},
+    "depth": {"when": {"model": ["lstm", "gru"]}, "values": "range(1, 4)"},
+    "gap": {"when": {"depth": [2, 3], "model": "gru"}, "values": "choice(true, false)"},
+    "epochs": {"when": {"model": "none"}, "values": 1},
+}
+
+
+@given(st.integers(0, 2**31))
+def test_a_parameter_exists_exactly_when_its_condition_holds(seed):
+    space = read(params=MODELS)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
+    values = space.suggest(trial)
+    assert values == trial.params
+    assert ("bias" in values) == (values["model"] == "lstm")
+    assert ("depth" in values) == (values["model"] in ("lstm", "gru"))
+    assert ("gap" in values) == (values["model"] == "gru" and values["depth"] >= 2)
+    assert ("epochs" in values) == (values["model"] == "none")
+    assert space.overrides(values) == [f"{k}={literal(v)}" for k, v in values.items()]
+
+
+def test_the_grid_of_a_conditional_space_has_each_point_once():
+    params = {**MODELS, "bias": {**MODELS["bias"], "values": "0,1"}}
+    points = read(params=params).points()
+    expected = [{"model": "lstm", "bias": b, "depth": d} for b in (0, 1) for d in (1, 2, 3)]
+    expected += [{"model": "gru", "depth": 1}]
+    expected += [{"model": "gru", "depth": d, "gap": g} for d in (2, 3) for g in (True, False)]
+    expected += [{"model": "none", "epochs": 1}]
+    assert sorted(map(repr, map(sorted, map(dict.items, points)))) == sorted(
+        map(repr, map(sorted, map(dict.items, expected)))
+    )
+
+
+def test_the_corners_of_a_conditional_space_show_each_end_of_each_parameter():
+    corners = list(read(params=MODELS).corners())
+    shown = {(name, value) for corner in corners for name, value in corner.items()}
+    assert {("bias", 0.0), ("bias", 2.0), ("depth", 1), ("depth", 3)} <= shown
+    assert {("gap", True), ("gap", False), ("epochs", 1)} <= shown
+
+
+def test_a_parent_may_be_written_behind_its_children():
+    params = {"bias": MODELS["bias"], "x": "interval(0, 1)", "model": "choice(lstm, gru)"}
+    names = [p.name for p in read(params=params).parameters]
+    assert names.index("model") < names.index("bias")
+
+
+def test_without_conditions_the_parameters_stand_as_they_were_written():
+    names = list("zyxabc")
+    assert [p.name for p in read(*(f"{n}=1,2" for n in names)).parameters] == names
+
+
+def test_the_command_line_changes_values_and_not_when_they_count():
+    space = read("bias=interval(5, 6)", "model=lstm,gru", params=MODELS)
+    (bias,) = [p for p in space.parameters if p.name == "bias"]
+    assert (bias.distribution.low, bias.distribution.high) == (5, 6)
+    assert "epochs" not in {p.name for p in space.parameters}
+    assert bias.exists({"model": "lstm"})
+    assert not bias.exists({"model": "gru"})
+
+
+def test_a_parent_that_is_set_to_one_value_decides_once_for_all_trials():
+    space = read("model=gru", params=MODELS)
+    assert [p.name for p in space.parameters] == ["depth", "gap"]
+    assert space.fixed == ("model=gru",)
+    (depth, _) = space.parameters
+    assert depth.exists({})
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"a": {"when": {"b": 1}, "values": "1,2"}}, "neither searched nor set"),
+        ({"a": {"values": "1,2"}}, "when"),
+        ({"a": {"when": "b", "values": "1,2"}}, "when"),
+        ({"b": "1,2", "a": {"when": {"b": 3}, "values": "1,2"}}, "3 is no value of b=1,2"),
+        (
+            {
+                "a": {"when": {"b": 1}, "values": "1,2"},
+                "b": {"when": {"a": 1}, "values": "1,2"},
+            },
+            "depend on each other",
+        ),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused_in_one_sentence(params, says):
+    with pytest.raises(SearchError) as caught:
+        read(params=params)
+    assert says in str(caught.value)
+    assert "hydra.sweeper.params" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_condition_that_no_values_fulfil_is_refused():
+    params = {
+        "a": "1,2",
+        "b": {"when": {"a": 1}, "values": "1,2"},
+        "c": {"when": {"a": 2, "b": 1}, "values": "1,2"},
+    }
+    with pytest.raises(SearchError, match="c=1,2 can never be"):
+        list(read(params=params).corners())
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "read_as"),
+    [
+        ("1,2", 2, 2),
+        ("true,1.5", True, True),
+        ("a,'1'", "1", "1"),
+        ("interval(0, 1)", 1, 1.0),
+        ("int(interval(0, 4))", 3, 3),
+        ("range(0, 9, 3)", 6, 6),
+        ("range(0, 1, 0.1)", 0.3, 0.3),
+    ],
+)
+def test_a_known_value_is_read_as_the_parameter_has_it(text, value, read_as):
+    (parameter,) = read(f"x={text}").parameters
+    assert parameter.read(value) == read_as
+    assert type(parameter.read(value)) is type(read_as)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0,2", False),
+        ("1,2", "1"),
+        ("interval(0, 1)", 1.5),
+        ("interval(0, 1)", True),
+        ("int(interval(0, 4))", 2.0),
+        ("range(0, 9, 3)", 5),
+        ("range(0, 1, 0.25)", 0.3),
+        ("interval(0, 1)", None),
+    ],
+)
+def test_a_value_outside_of_a_parameter_is_refused(text, value):
+    (parameter,) = read(f"x={text}").parameters
+    with pytest.raises(SearchError, match="is no value of x="):
+        parameter.read(value)

@@ -1,0 +1,24 @@
+"""Settings of a sweep, as they are where nothing is set."""
+
+from collections.abc import Callable
+
+import pytest
+from omegaconf import OmegaConf
+
+from hydra_plugins.seqsweep_sweeper import OPTIONS, SeqsweepSweeperConf
+from seqsweep.search.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def settings() -> Callable[..., Settings]:
+    """Reads the plugin's defaults with some fields changed."""
+
+    def make(**fields) -> Settings:
+        values = OmegaConf.to_container(OmegaConf.structured(SeqsweepSweeperConf), resolve=False)
+        for name in ("defaults", "_target_", "_recursive_"):
+            del values[name]
+        values |= {"sampler": OPTIONS["sampler"]["random"], "pruner": OPTIONS["pruner"]["none"]}
+        values["tracking"] |= {"experiment": "sweeps", "dir": "."}
+        return Settings.read({**values, **fields})
+
+    return make
