@@ -30,7 +30,7 @@ class SeqsweepSweeperConf:
     n_jobs: Any = "auto"
     seed: Optional[int] = None  # noqa: UP045
 
-    params: Optional[Dict[str, Any]] = None  # noqa: UP006, UP045
+    params: Optional[Dict[str, Any]] = field(default_factory=dict)  # noqa: UP006, UP045
     custom_search_space: Optional[str] = None  # noqa: UP045
     enqueue: List[Any] = field(default_factory=list)  # noqa: UP006
     skip_duplicates: bool = False
