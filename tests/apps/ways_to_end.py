@@ -8,6 +8,7 @@ import threading
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import seqsweep
@@ -57,6 +58,10 @@ def has_children() -> float:
         return float(sum(pool.map(abs, [-1, 1])))
 
 
+def hangs() -> None:
+    threading.Event().wait()
+
+
 WAYS = {
     "completes": lambda: 0.5,
     "counts": lambda: 1,
@@ -76,12 +81,18 @@ WAYS = {
     "lingers": lingers,
     "has_children": has_children,
 }
+# In these ways every third trial fails, in turn, where the config says so.
+IN_TURN = ["not_a_number", "raises", "exits", "killed", "segfault", "hangs", "text"]
+IN_TURN_WAYS = {**WAYS, "hangs": hangs}
 
 
 @hydra.main(config_path=None, config_name="ways_to_end", version_base="1.3")
 def main(cfg: DictConfig) -> float:
     print("this goes into the folder of the job")
-    return WAYS[cfg.way]()
+    if not cfg.every_third_fails:
+        return WAYS[cfg.way]()
+    turn, place = divmod(HydraConfig.get().job.num, 3)
+    return IN_TURN_WAYS[IN_TURN[turn % 7]]() if place == 2 else cfg.x
 
 
 if __name__ == "__main__":
@@ -94,6 +105,8 @@ if __name__ == "__main__":
                 {"override hydra/sweeper/sampler": "grid"},
             ],
             "way": "completes",
+            "every_third_fails": False,
+            "x": 0.0,
             "odd@key": 1,  # a name that MLflow does not take
             "hydra": {
                 "sweep": {"dir": "sweep", "subdir": "${hydra.job.num}"},

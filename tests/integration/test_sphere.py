@@ -9,6 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
+from hydra_plugins.seqsweep_sweeper import OPTIONS
+
 APP = Path(__file__).parent.parent / "apps" / "sphere.py"
 SPACE = ["x=interval(-5,5)", "y=int(interval(-5,5))"]
 SETTINGS = ["hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=14", "hydra.sweeper.seed=123"]
@@ -21,16 +23,15 @@ def objective(trial: optuna.Trial) -> float:
     return x**2 + y**2
 
 
-SAMPLERS = {
-    "tpe": lambda: optuna.samplers.TPESampler(
-        seed=123, n_startup_trials=10, multivariate=True, constant_liar=True
-    ),
-    "random": lambda: optuna.samplers.RandomSampler(seed=123),
-}
+def sampler(name: str = "tpe") -> optuna.samplers.BaseSampler:
+    """Gives Optuna's sampler as the plugin's option has it."""
+    arguments = {k: v for k, v in OPTIONS["sampler"][name].items() if k != "_target_"}
+    kind = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}[name]
+    return kind(**{**arguments, "seed": 123})
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ["tpe", "random"])
 def test_one_slot_and_one_seed_give_the_trials_of_optuna_used_directly(program, tmp_path, name):
     arguments = ["-m", f"hydra/sweeper/sampler={name}", *SETTINGS, *SPACE]
     ended = program(APP, *arguments, cwd=tmp_path)
@@ -38,14 +39,56 @@ def test_one_slot_and_one_seed_give_the_trials_of_optuna_used_directly(program, 
     swept = optuna.load_study(
         study_name="sphere-1", storage=f"sqlite:///{tmp_path}/swept/optuna.db"
     )
-    direct = optuna.create_study(sampler=SAMPLERS[name]())
+    direct = optuna.create_study(sampler=sampler(name))
     direct.optimize(objective, n_trials=14)
     assert [t.params for t in swept.trials] == [t.params for t in direct.trials]
     assert swept.best_value == direct.best_value
     assert not (tmp_path / "mlflow.db").exists()
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_two_objectives_have_the_front_of_optuna_used_directly(program, tmp_path):
+    ended = program(APP.with_name("two_objectives.py"), "-m", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x, y = trial.suggest_float("x", 0, 4.5, step=0.5), trial.suggest_float("y", 0, 3)
+        return 4 * x**2 + 4 * y**2, (x - 5) ** 2 + (y - 5) ** 2
+
+    direct = optuna.create_study(sampler=sampler(), directions=["minimize", "minimize"])
+    direct.optimize(objective, n_trials=20)
+    results = OmegaConf.load(tmp_path / "swept" / "optimization_results.yaml")
+    assert results.name == "optuna"
+    found = [(s.trial, dict(s.params), list(s["values"])) for s in results.solutions]
+    assert found == [(t.number, t.params, t.values) for t in direct.best_trials]
+    assert len(found) > 1
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_custom_search_space_has_the_trials_of_optuna_used_directly(program, tmp_path):
+    app = APP.with_name("custom_space.py")
+    ended = program(app, "-m", "max_difference=0.25", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", -5.5, 5.5)
+        y = trial.suggest_categorical("y", [-5, 0, 5])
+        z = trial.suggest_float("z", x - 0.25, x + 0.25)
+        return x**2 + y**2 + z**2 + trial.suggest_float("+w", 0.0, 1.0)
+
+    direct = optuna.create_study(sampler=sampler())
+    direct.optimize(objective, n_trials=14)
+    swept = optuna.load_study(
+        study_name="custom_space-1", storage=f"sqlite:///{tmp_path}/swept/optuna.db"
+    )
+    assert [t.params for t in swept.trials] == [t.params for t in direct.trials]
+    assert swept.best_value == direct.best_value
+    results = OmegaConf.load(tmp_path / "swept" / "optimization_results.yaml")
+    assert results.best_params == direct.best_params
+    assert results.best_value == direct.best_value
+
+
+@pytest.mark.parametrize("name", ["tpe", "random"])
 def test_one_seed_deals_each_trial_the_same_chance_whichever_slot_is_faster(
     program, tmp_path, name
 ):
