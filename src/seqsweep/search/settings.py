@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from hydra.utils import get_method
@@ -52,11 +54,19 @@ class Settings:
         settings = checked(cls, values, prefix="hydra.sweeper")
         for field in ("check", "evaluate_best"):
             settings._find(field)
+        settings._check_preload()
         return settings
 
     def function(self, field: Literal["check", "evaluate_best"]) -> Any:
         """Gives the function that the field names, None where it names none."""
         return self._find(field)
+
+    def _check_preload(self) -> None:
+        """Looks for each module's outermost package, which imports nothing."""
+        for name in self.preload:
+            top = name.partition(".")[0]
+            if not top.isidentifier() or (top not in sys.modules and find_spec(top) is None):
+                raise ConfigError(f"hydra.sweeper.preload: there is no module {name!r}")
 
     def _find(self, field: str) -> Any:
         name = getattr(self, field)

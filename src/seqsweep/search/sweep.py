@@ -66,7 +66,7 @@ def run(plan: Plan, console: Console) -> int:
     """
     silence_optuna()
     storage = plan.open_storage()
-    preload(plan.settings.preload)
+    preload(plan.settings.preload, plan.folder / "preload.log")
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     with plan.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking)
