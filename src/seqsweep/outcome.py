@@ -24,10 +24,19 @@ class Pruned:
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial ended without a value; `reason` is one line."""
+    """The trial ended without a value.
+
+    `reason` is one line; `again` says that another try with the same parameters may go better.
+    """
 
     reason: str
     traceback: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Misfit(Failed):
+    """What the function gives does not fit the sweep, in this trial and so in any other."""
 
 
 Outcome = Completed | Pruned | Failed

@@ -14,7 +14,7 @@ REASONS = {
     "infinite": "the objective is not finite: -inf",
     "text": "the function returned '0.5', which is no number",
     "nothing": "the function returned None, which is no number",
-    "two": "the function returned 2 values where 1 is expected",
+    "two": "the function returned 2 values, but hydra.sweeper.direction names 1 objective",
     "raises": "ValueError: no such thing",
     "exits": "RuntimeError: the function called sys.exit(3)",
     "killed": "the trial process was ended by SIGKILL (out of memory?)",

@@ -24,12 +24,27 @@ class SeqsweepSweeperConf:
 
     sampler: Any = MISSING
     pruner: Any = MISSING
-    direction: str = "minimize"
-    metric: Optional[str] = None  # noqa: UP045
-    n_trials: Optional[int] = None  # noqa: UP045
+    direction: Any = "minimize"
+    metric: Any = None
+    constraints: List[str] = field(default_factory=list)  # noqa: UP006
     n_jobs: Any = "auto"
     seed: Optional[int] = None  # noqa: UP045
+
     params: Optional[Dict[str, Any]] = None  # noqa: UP006, UP045
+    custom_search_space: Optional[str] = None  # noqa: UP045
+    enqueue: List[Any] = field(default_factory=list)  # noqa: UP006
+    skip_duplicates: bool = False
+    repeats: int = 1
+    seed_key: str = "seed"
+
+    n_trials: Optional[int] = None  # noqa: UP045
+    timeout: Optional[float] = None  # noqa: UP045
+    target: Optional[float] = None  # noqa: UP045
+    patience: Optional[int] = None  # noqa: UP045
+    max_failures: Optional[int] = None  # noqa: UP045
+    max_failure_rate: Optional[float] = None  # noqa: UP045
+    trial_timeout: Optional[float] = None  # noqa: UP045
+    max_retries: int = 0
 
     study_name: Optional[str] = None  # noqa: UP045
     storage: Optional[str] = None  # noqa: UP045

@@ -29,13 +29,17 @@ from seqsweep.process.result import raised, returned
 
 @dataclass(frozen=True)
 class Job:
-    """A task function with the composed config of one Hydra job and the environment of its slot."""
+    """A task function with the composed config of one Hydra job and the environment of its slot.
+
+    The function is to return `n_values` numbers.
+    """
 
     function: Callable[[DictConfig], Any]
     config: DictConfig
     folder: Path
     hydra_context: HydraContext
     environment: dict[str, str]
+    n_values: int = 1
 
 
 def main(payload: bytes, connection: Connection) -> None:
@@ -97,7 +101,7 @@ def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
     value = result._return_value  # the property would print and raise
     if result.status is not JobStatus.COMPLETED:
         return raised(value)
-    return value if isinstance(value, Stopped) else returned(value)
+    return value if isinstance(value, Stopped) else returned(value, n_values=job.n_values)
 
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:

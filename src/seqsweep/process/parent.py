@@ -52,7 +52,7 @@ class TrialProcess:
     """
 
     def __init__(self, job: child.Job) -> None:
-        self._killed_because: str | None = None
+        self._killed_with: Failed | None = None
         payload = cloudpickle.dumps((job, Singleton.get_state()))
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
@@ -61,9 +61,9 @@ class TrialProcess:
             self._process.start()
         theirs.close()
 
-    def kill(self, reason: str) -> None:
-        """Ends the process at once; its outcome is `Failed(reason)`."""
-        self._killed_because = reason
+    def kill(self, outcome: Failed) -> None:
+        """Ends the process at once, with that outcome."""
+        self._killed_with = outcome
         self._kill()
 
     def run(self, on_report: OnReport, log: Log) -> Outcome:
@@ -73,14 +73,14 @@ class TrialProcess:
             wait([self._process.sentinel], LEAVING_S if last is not None else DYING_S)
         finally:
             exit_code = self._end()
-        if self._killed_because is not None:
-            return Failed(self._killed_because)
+        if self._killed_with is not None:
+            return self._killed_with
         match last:
             case Completed() | Failed():
                 return last
             case Stopped():
                 return Pruned(step)
-        return Failed(_death(exit_code))
+        return Failed(_death(exit_code), again=True)
 
     def _end(self) -> int | None:
         """Makes sure that the process is gone; gives its exit code."""

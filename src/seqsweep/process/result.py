@@ -7,16 +7,19 @@ import traceback
 from typing import Any
 
 from seqsweep.errors import UserError, first_line
-from seqsweep.outcome import Completed, Failed
+from seqsweep.outcome import Completed, Failed, Misfit
 
 LONGEST = 60  # characters of a value in a reason
 
 
-def returned(value: Any, *, n_values: int = 1) -> Completed | Failed:
+def returned(value: Any, *, n_values: int) -> Completed | Failed:
     """Gives the finite values of the objectives, or says why `value` holds none."""
     values = tuple(value) if isinstance(value, tuple | list) else (value,)
     if len(values) != n_values:
-        return Failed(f"the function returned {len(values)} values where {n_values} is expected")
+        return Misfit(
+            f"the function returned {_count(len(values), 'value')}, but hydra.sweeper.direction "
+            f"names {_count(n_values, 'objective')}"
+        )
     try:
         numbers = tuple(map(_number, values))
     except (TypeError, ValueError):
@@ -32,7 +35,7 @@ def raised(error: BaseException) -> Failed:
     if isinstance(error, UserError):
         return Failed(why)
     text = storable("".join(traceback.format_exception(error)))
-    return Failed(why if why == kind else f"{kind}: {why}", text)
+    return Failed(why if why == kind else f"{kind}: {why}", text, again=True)
 
 
 def storable(text: str) -> str:
@@ -44,6 +47,10 @@ def _number(value: Any) -> float:
     if isinstance(value, bool | str | bytes):
         raise TypeError(value)
     return float(value)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _short(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +17,8 @@ from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Report
 from seqsweep.terminal import is_live
 
-Say = Callable[..., None]
+STYLES = {Completed: "green", Pruned: "yellow", Failed: "red"}
+WORDS = {Completed: "completed", Pruned: "pruned", Failed: "failed"}
 
 
 def short_names(keys: Mapping[str, Any]) -> dict[str, str]:
@@ -38,27 +40,59 @@ def show_params(params: Mapping[str, Any]) -> str:
     return " ".join(f"{names[key]}={show(value)}" for key, value in params.items())
 
 
-def show_outcome(outcome: Outcome, metric: str) -> str:
+def show_values(names: Sequence[str], values: Sequence[float]) -> str:
+    """Writes the objectives with their names."""
+    return " ".join(f"{name} {value:.4f}" for name, value in zip(names, values, strict=True))
+
+
+def show_outcome(outcome: Outcome, names: Sequence[str]) -> str:
     """Writes an outcome in a few words."""
     match outcome:
         case Completed(values):
-            return f"completed  {metric} " + " ".join(f"{value:.4f}" for value in values)
+            return f"completed  {show_values(names, values)}"
         case Pruned(step):
             return f"pruned at {step}"
         case Failed(reason):
             return f"failed: {reason}"
 
 
+class Shown:
+    """A trial on the screen."""
+
+    def __init__(self, display: Display, number: int, params: Mapping[str, Any], bar: TaskID):
+        self._display = display
+        self._number = number
+        self._params = params
+        self._bar = bar
+        self._started = time.monotonic()
+
+    def progressed(self, report: Report) -> None:
+        """Moves the trial's bar."""
+        self._display.move(self._bar, report)
+
+    def ended(
+        self, outcome: Outcome, *, best: bool, retry_of: int | None = None, is_retried: bool = False
+    ) -> None:
+        """Prints how the trial ended."""
+        label = f"{self._number}" if retry_of is None else f"{self._number} (again {retry_of})"
+        says = "; it is tried again" if is_retried else ""
+        seconds = time.monotonic() - self._started
+        self._display.print(label, outcome, seconds, self._params, best=best, says=says)
+
+
 class Display:
     """Shows a sweep of `total` trials; a context manager, called from the threads of the slots."""
 
-    def __init__(self, console: Console, *, total: int, metric: str) -> None:
+    def __init__(
+        self, console: Console, *, total: int | None, names: Sequence[str], n_slots: int
+    ) -> None:
         self._console = console
         self._total = total
-        self._metric = metric
-        self._done = 0
+        self._names = names
+        self._n_slots = n_slots
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._seconds = 0.0  # that the ended trials took
         self._lock = threading.Lock()
-        self._bars: dict[int, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -68,6 +102,7 @@ class Display:
             transient=True,
             disable=not is_live(console),
         )
+        self._best = self._progress.add_task("best", visible=False, says="", total=1, completed=1)
         self._whole = self._progress.add_task("sweep", total=total, says="")
 
     def __enter__(self) -> Display:
@@ -78,41 +113,70 @@ class Display:
         self._progress.stop()
 
     @contextmanager
-    def trial(self, number: int, slot: str, params: Mapping[str, Any]) -> Iterator[Say]:
-        """Shows a bar for the trial; the function it gives prints how the trial ended."""
-        started = time.monotonic()
-        shown = escape(show_params(params))
-        bar = self._progress.add_task(f"trial {number} on {slot}", total=1.0, says=shown)
-        self._bars[number] = bar
-
-        def say(outcome: Outcome, *, best: bool) -> None:
-            self._say(number, outcome, time.monotonic() - started, shown, best=best)
-
+    def trial(self, number: int, slot: str, params: Mapping[str, Any]) -> Iterator[Shown]:
+        """Shows a bar for the trial while in this block."""
+        says = escape(show_params(params))
+        bar = self._progress.add_task(f"{slot}  trial {number}", total=1.0, says=says)
+        with self._lock:
+            self._counts["running"] += 1
+            self._move_whole()
         try:
-            yield say
+            yield Shown(self, number, params, bar)
         finally:
-            self._progress.remove_task(self._bars.pop(number))
+            self._progress.remove_task(bar)
 
-    def progressed(self, number: int, report: Report) -> None:
+    def move(self, bar: TaskID, report: Report) -> None:
         """Moves the bar of a trial."""
         fields = {}
         if report.judge is not None:
             fields["says"] = " ".join(f"{k} {v:.4f}" for k, v in report.judge.metrics.items())
-        self._progress.update(self._bars[number], completed=report.done, **fields)
+        self._progress.update(bar, completed=report.done, **fields)
 
-    def _say(
-        self, number: int, outcome: Outcome, seconds: float, params: str, *, best: bool
+    def print(
+        self,
+        label: str,
+        outcome: Outcome,
+        seconds: float,
+        params: Mapping[str, Any],
+        *,
+        best: bool,
+        says: str,
     ) -> None:
-        style = {Completed: "green", Pruned: "yellow", Failed: "red"}[type(outcome)]
-        width = len(str(self._total))
+        """Prints the line of a trial that has ended, and counts it."""
+        kind = next(kind for kind in STYLES if isinstance(outcome, kind))
+        text = escape(show_outcome(outcome, self._names) + says)
+        shown = escape(show_params(params))
         with self._lock:
-            self._done += 1
-            self._progress.update(self._whole, completed=self._done)
+            self._counts["running"] -= 1
+            self._counts[WORDS[kind]] += 1
+            self._seconds += seconds
+            done = sum(self._counts[word] for word in WORDS.values())
+            if best:
+                says = f"{label}  {text.removeprefix('completed  ')}  {shown}"
+                self._progress.update(
+                    self._best, visible=True, description=f"best   trial {says}", says=""
+                )
+            self._move_whole()
+            width = len(str(self._total or ""))
+            of = f"{done:{width}}/{self._total}" if self._total else f"{done}"
             self._console.print(
-                escape(f"[{self._done:{width}}/{self._total}] trial {number:<{width}}"),
-                f"[{style}]{escape(show_outcome(outcome, self._metric))}[/]"
-                f"{' [bold](best so far)[/]' if best else ''}",
-                f" {seconds:.1f} s  [dim]{params}[/]",
+                escape(f"[{of}] trial {label:<{width}}"),
+                f"[{STYLES[kind]}]{text}[/]{' [bold](best so far)[/]' if best else ''}",
+                f" {seconds:.1f} s  [dim]{shown}[/]",
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def _move_whole(self) -> None:
+        done = sum(self._counts[word] for word in WORDS.values())
+        says = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
+        if self._total and done:
+            left = max(0, self._total - done) * self._seconds / done / self._n_slots
+            says += f"; about {_duration(left)} left"
+        self._progress.update(self._whole, completed=done, says=says)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

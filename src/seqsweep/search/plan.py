@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import optuna
-from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
+from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 
-from seqsweep.errors import SearchError, reason
-from seqsweep.folders import make_folder
-from seqsweep.process.child import Job
-from seqsweep.search.settings import Settings
+from seqsweep.errors import SearchError, UserError, reason
+from seqsweep.search.claim import Claim
+from seqsweep.search.jobs import Jobs
+from seqsweep.search.parameter import Value
+from seqsweep.search.settings import CURRENT, Settings
 from seqsweep.search.slots import Slot, make_slots
-from seqsweep.search.space import Space, Value
+from seqsweep.search.space import Space
 from seqsweep.search.study import (
+    can_prune,
     create_study,
     is_grid,
     last_number,
     make_pruner,
     make_sampler,
     open_storage,
-    queue_grid,
 )
 from seqsweep.tracking.provenance import git_tags
 
 N_TRIALS = 20  # of a sweep that does not say how many, as Hydra's own Optuna sweeper has it
-OWN_FILE = "multirun.yaml"  # a sweep's folder has it, as with Hydra's sweepers
+N_LOOKS = 5  # at points of a space that only a function of the user's knows
 
 
 @dataclass
 class Plan:
-    """A search of `n_trials` over `space` with the task `function`.
+    """A search of the space with the task of the jobs.
 
-    It crosses to workers as a pickle, so it holds plain values. `study_name` and `storage` (a URL
-    or a path) are known once the sweep begins.
+    It crosses to workers as a pickle, so it holds plain values.
+
+    Attributes:
+        n_trials: how many trials are to end, None for as many as the time allows.
+        known: points that are tried first, or all points of a grid.
+        slots: the slots of this machine.
+        storage: a URL or a path, known once the sweep begins.
     """
 
     settings: Settings
     space: Space
-    n_trials: int
-    function: Callable[[DictConfig], Any]
-    hydra_context: HydraContext
-    master: DictConfig
-    study_name: str = ""
+    jobs: Jobs
+    claim: Claim
+    n_trials: int | None
+    known: list[dict[str, Value]]
+    slots: list[Slot]
     storage: str = ""
-    claim: Path | None = None  # the file by which this sweep has taken its folder
 
     @classmethod
     def make(
@@ -70,32 +73,36 @@ class Plan:
             UserError: something in the sweep cannot work.
         """
         space = Space.read(settings.params or {}, arguments, hydra_context.config_loader)
-        if not space.parameters:
+        if not space.parameters and settings.custom_search_space is None:
             raise SearchError(
                 "there is nothing to search: choose a sweep file, as sweep=NAME, or give a key of "
                 "the config several values, as key=1,2 or key=interval(0,1)"
             )
+        jobs = Jobs(settings, space, function, hydra_context, master)
+        claim = Claim(jobs)
+        jobs.call_study(claim.given_name or claim.base)  # the folder's name may hold it
         make_sampler(settings.sampler, space, seed=settings.seed)
-        n_trials = settings.n_trials or N_TRIALS
+        _check_pruner(settings)
+        known = _known_points(settings, space, jobs)
+        n_trials = settings.n_trials or (None if settings.timeout else N_TRIALS)
         if is_grid(settings.sampler):
-            n_trials = math.prod(map(len, space.grid().values()))
-        make_pruner(settings.pruner)
-        plan = cls(settings, space, n_trials, function, hydra_context, master)
-        plan._call_study(settings.study_name or plan._base)  # the folder's name may hold it
-        plan.slots()
-        plan._check_function()
+            n_trials = min(settings.n_trials or len(known), len(known))
+        n_jobs = None if settings.n_jobs == "auto" else settings.n_jobs
+        slots = make_slots(settings.devices, n_jobs)
+        plan = cls(settings, space, jobs, claim, n_trials, known, slots)
+        _check_function(function)
         plan._check_configs()
         return plan
 
     @property
     def folder(self) -> Path:
         """The sweep's folder, whose subfolders are the jobs'."""
-        return Path(self.master.hydra.sweep.dir).absolute()
+        return self.jobs.folder
 
     @property
-    def metric(self) -> str:
-        """What the objective is called on the screen."""
-        return self.settings.metric or "value"
+    def study_name(self) -> str:
+        """The study's name."""
+        return self.jobs.study_name
 
     def open_storage(self) -> BaseStorage:
         """Opens the store of studies, names this one and makes its folder.
@@ -106,14 +113,14 @@ class Plan:
         if self.settings.storage is not None:
             storage = open_storage(self.settings.storage)
             self.storage = self.settings.storage
-            self._name_after(last_number(storage, self._base))
+            self.claim.take_after(last_number(storage, self.claim.base))
             return storage
-        self._name_after(0)
+        self.claim.take_after(0)
         self.storage = str(self.folder / "optuna.db")
         return open_storage(self.storage)
 
     def begin(self, storage: BaseStorage) -> optuna.Study:
-        """Creates the study.
+        """Creates the study, with the points in it that are to be tried first.
 
         Raises:
             UserError: the store cannot be written, or the given name is taken.
@@ -121,114 +128,125 @@ class Plan:
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
-                if is_grid(self.settings.sampler):
-                    queue_grid(study, self.space)
-                OmegaConf.save(self.master, self.folder / OWN_FILE)
+                for point in self.known[: self.n_trials]:
+                    study.enqueue_trial(point)
+                self.claim.keep()
                 return study
-            self._give_back()
-            if self.settings.study_name is not None:
-                raise self._taken()
-            self._name_after(last_number(storage, self._base))  # another sweep was faster
+            self.claim.give_back()
+            if self.claim.given_name is not None:
+                raise self.claim.taken()
+            self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
 
-    @property
-    def _base(self) -> str:
-        """What a study without a name of its own is named after."""
-        choices = self.master.hydra.runtime.choices
-        return choices.get("sweep") or self.master.hydra.job.name
+    def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
+        """Lets the sampler choose the trial's values.
 
-    def _name_after(self, number: int) -> None:
-        """Takes the given name, or the first after `number` whose folder no sweep has taken.
-
-        The folder is taken by making the file in it, which only one program can.
+        Raises:
+            SearchError: the user's own search space gives a parameter that is already set.
         """
-        tried: Path | None = None
-        while True:
-            number += 1
-            self._call_study(self.settings.study_name or f"{self._base}-{number}")
-            make_folder(self.folder)
-            try:
-                (self.folder / OWN_FILE).touch(exist_ok=False)
-                self.claim = self.folder / OWN_FILE
-                return
-            except FileExistsError as error:
-                if self.settings.study_name is not None:
-                    raise self._taken() from error
-                if self.folder == tried:
-                    raise SearchError(
-                        f"the folder {self.folder} holds another sweep; give hydra.sweep.dir "
-                        "another folder, or one with ${now:%H-%M-%S} or "
-                        "${hydra.sweeper.study_name} in it"
-                    ) from error
-                tried = self.folder
-
-    def _call_study(self, name: str) -> None:
-        self.study_name = name
-        with open_dict(self.master):
-            self.master.hydra.sweeper.study_name = name
-
-    @contextmanager
-    def given_back_on_error(self) -> Iterator[None]:
-        """Leaves the folder to other sweeps where this one does not come to begin."""
-        try:
-            yield
-        except BaseException:
-            self._give_back()
-            raise
-
-    def _give_back(self) -> None:
-        """Removes the claim, if this sweep has one: the file may be another sweep's."""
-        if self.claim is not None:
-            self.claim.unlink(missing_ok=True)
-            self.claim = None
-
-    def _taken(self) -> SearchError:
-        return SearchError(
-            f"hydra.sweeper.study_name={self.study_name!r} is taken by an earlier sweep; give "
-            "another name, or none for the next number"
-        )
-
-    def slots(self) -> list[Slot]:
-        """Gives the slots of this machine."""
-        n_jobs = None if self.settings.n_jobs == "auto" else self.settings.n_jobs
-        return make_slots(self.settings.devices, n_jobs)
+        values = self.space.suggest(trial)
+        extend = self.settings.function("custom_search_space")
+        if extend is None:
+            return values
+        extend(self.jobs.base, trial)
+        added = {name: value for name, value in trial.params.items() if name not in values}
+        fixed = {line.partition("=")[0].lstrip("+") for line in self.space.fixed}
+        if twice := fixed & {name.lstrip("+") for name in added}:
+            raise SearchError(
+                f"hydra.sweeper.custom_search_space={self.settings.custom_search_space} searches "
+                f"{', '.join(sorted(twice))}, which is set to one value as well"
+            )
+        return values | added
 
     def tags(self) -> dict[str, str]:
         """Gives the tags that tell from which code a run came."""
         return git_tags(Path(self.settings.tracking.dir))
 
-    def job(self, params: dict[str, Value], number: int, slot: Slot) -> Job:
-        """Composes the Hydra job of a trial."""
-        config = self._compose(params)
-        with open_dict(config):
-            config.hydra.job.num = number
-            config.hydra.job.id = f"{self.study_name}-{number}"
-        folder = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
-        return Job(self.function, config, folder, self.hydra_context, dict(slot.environment))
-
-    def _compose(self, params: dict[str, Value]) -> DictConfig:
-        overrides = self.space.overrides(params)
-        try:
-            config = self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
-        except HydraException as error:
-            raise SearchError(f"a trial cannot be composed: {reason(error)}") from error
-        with open_dict(config):
-            config.hydra.sweeper.study_name = self.study_name
-            config.hydra.sweep.dir = str(self.folder)
-        return config
-
-    def _check_function(self) -> None:
-        try:
-            cloudpickle.dumps(self.function)
-        except Exception as error:
-            raise SearchError(
-                f"the task function cannot be sent to a process of its own: {reason(error)}; keep "
-                "what it uses, as locks and open files, in a module that it imports"
-            ) from error
-
     def _check_configs(self) -> None:
-        """Composes the corners of the space and lets the app's own check look at each."""
+        """Composes some configs of the space and lets the app's own check look at each."""
         check = self.settings.function("check")
-        for params in self.space.corners():
-            config = self._compose(params)
+        for params in self._some_points():
+            config = self.jobs.compose(params)
+            if self.settings.repeats > 1:
+                self.jobs.seeds(config)
             if check is not None:
                 check(config)
+
+    def _some_points(self) -> Iterator[dict[str, Value]]:
+        if self.settings.custom_search_space is None:
+            yield from self.space.corners()
+            return
+        study = optuna.create_study(sampler=RandomSampler(seed=0))
+        for _ in range(N_LOOKS):
+            try:
+                yield self.suggest(study.ask())
+            except UserError:
+                raise
+            except Exception as error:
+                raise SearchError(
+                    f"hydra.sweeper.custom_search_space={self.settings.custom_search_space} "
+                    f"failed: {type(error).__name__}: {reason(error)}"
+                ) from error
+
+
+def _check_pruner(settings: Settings) -> None:
+    pruner = make_pruner(settings.pruner)
+    if len(settings.direction) > 1 and can_prune(pruner):
+        raise SearchError(
+            f"hydra.sweeper.pruner {type(pruner).__name__} judges one objective, but "
+            "hydra.sweeper.direction names several; take hydra/sweeper/pruner=none"
+        )
+
+
+def _check_function(function: Callable[[DictConfig], Any]) -> None:
+    try:
+        cloudpickle.dumps(function)
+    except Exception as error:
+        raise SearchError(
+            f"the task function cannot be sent to a process of its own: {reason(error)}; keep "
+            "what it uses, as locks and open files, in a module that it imports"
+        ) from error
+
+
+def _known_points(settings: Settings, space: Space, jobs: Jobs) -> list[dict[str, Value]]:
+    """Gives the points that wait in the study before its first trial."""
+    if not is_grid(settings.sampler):
+        return [
+            _current(space, jobs) if point == CURRENT else _known(space, point, f"enqueue.{i}")
+            for i, point in enumerate(settings.enqueue)
+        ]
+    for field in ("enqueue", "custom_search_space"):
+        if getattr(settings, field):
+            raise SearchError(
+                f"hydra.sweeper.{field} does not go with the grid sampler, which counts its points "
+                "before the first trial; take another one, as hydra/sweeper/sampler=brute_force"
+            )
+    return space.points()
+
+
+def _known(space: Space, point: dict[str, Any], field: str) -> dict[str, Value]:
+    parameters = {p.name: p for p in space.parameters}
+    unknown = [str(name) for name in point if name not in parameters]
+    if unknown:
+        raise SearchError(
+            f"hydra.sweeper.{field} sets {', '.join(unknown)}, which is not searched; searched are "
+            f"{', '.join(parameters)}"
+        )
+    try:
+        return {name: parameters[name].read(value) for name, value in point.items()}
+    except SearchError as error:
+        raise SearchError(f"hydra.sweeper.{field}: {error}") from error
+
+
+def _current(space: Space, jobs: Jobs) -> dict[str, Value]:
+    """Gives the values that the config has now, of those parameters that exist with them."""
+    choices = jobs.master.hydra.runtime.choices
+    values: dict[str, Value] = {}
+    for parameter in space.parameters:
+        name = parameter.name
+        value = choices[name] if name in choices else OmegaConf.select(jobs.base, name)
+        if parameter.exists(values) and not parameter.key.startswith("+"):
+            try:
+                values[name] = parameter.read(value)
+            except SearchError as error:
+                raise SearchError(f"hydra.sweeper.enqueue: {CURRENT}: {error}") from error
+    return values

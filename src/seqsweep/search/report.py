@@ -9,12 +9,14 @@ from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.search.display import short_names, show
+from seqsweep.search.stops import RETRIED, Stop, is_feasible
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
@@ -28,65 +30,121 @@ STATES = {
 
 
 def print_table(
-    console: Console, study: optuna.Study, best: FrozenTrial | None, metric: str
+    console: Console, study: optuna.Study, best: Sequence[FrozenTrial], names: Sequence[str]
 ) -> None:
     """Prints a row for each trial, or for the best ones of a long sweep."""
     trials = study.get_trials(deepcopy=False)
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
-    names = short_names(dict.fromkeys(keys))
+    shorts = short_names(dict.fromkeys(keys))
     title = f"the best {MOST_ROWS} of {len(trials)} trials" if len(trials) > MOST_ROWS else None
     table = Table(title=title, box=None, header_style="bold", pad_edge=False)
-    for column in ("trial", metric, *(names[key] for key in keys), "time"):
+    for column in ("trial", *names, *(shorts[key] for key in keys), "time"):
         table.add_column(column, justify="right")
-    for trial in _rows(trials, study.direction):
-        is_best = best is not None and trial.number == best.number
+    winners = {trial.number for trial in best}
+    for trial in _rows(trials, study):
+        is_best = trial.number in winners
         outcome, style = STATES[trial.state]
-        value = f"{trial.value:.4f}" if trial.state is TrialState.COMPLETE else outcome
+        values = _values(trial, outcome, len(names))
         table.add_row(
             f"{trial.number} *" if is_best else str(trial.number),
-            f"[{style}]{value}[/]",
+            *(f"[{style}]{value}[/]" for value in values),
             *(escape(show(trial.params.get(key, ""))) for key in keys),
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
             style="bold" if is_best else None,
         )
     console.print(table)
+
+
+def _values(trial: FrozenTrial, outcome: str, n_values: int) -> list[str]:
+    if trial.state is not TrialState.COMPLETE:
+        return [outcome] + [""] * (n_values - 1)
+    mark = "" if is_feasible(trial) else " !"
+    return [f"{value:.4f}{mark}" for value in trial.values]
+
+
+def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
+    """Prints how many trials ended how, and what ended the sweep."""
+    trials = study.get_trials(deepcopy=False)
     counts = collections.Counter(STATES[trial.state][0] for trial in trials)
-    console.print(
-        ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no trial"
-    )
+    words = [f"{count} {outcome}" for outcome, count in counts.items()]
+    again = sum(bool(trial.user_attrs.get(RETRIED)) for trial in trials)
+    twins = sum("duplicate_of" in trial.user_attrs for trial in trials)
+    broken = sum(not is_feasible(trial) for trial in trials)
+    words += [f"{again} of them tried again"] if again else []
+    words += [f"{twins} not trained, as their values had been"] if twins else []
+    words += [f"{broken} break a constraint (!)"] if broken else []
+    console.print(", ".join(words) or "no trial", highlight=False)
+    console.print(f"Ended by {stop.field}: {escape(stop.says)}", highlight=False)
 
 
-def _rows(
-    trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
-) -> Sequence[FrozenTrial]:
+def _rows(trials: Sequence[FrozenTrial], study: optuna.Study) -> Sequence[FrozenTrial]:
     if len(trials) <= MOST_ROWS:
         return trials
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    maximize = direction is optuna.study.StudyDirection.MAXIMIZE
-    return sorted(completed, key=lambda trial: trial.value, reverse=maximize)[:MOST_ROWS]
+    sign = 1 if study.directions[0] is StudyDirection.MAXIMIZE else -1
+    return sorted(completed, key=lambda t: (not is_feasible(t), -sign * t.values[0]))[:MOST_ROWS]
 
 
 def print_best(
-    console: Console, best: FrozenTrial, metric: str, evaluated: Mapping[str, float]
+    console: Console,
+    best: Sequence[FrozenTrial],
+    names: Sequence[str],
+    evaluated: Mapping[int, Mapping[str, float]],
 ) -> None:
-    """Prints the best trial with its parameters and what the last look at it gave."""
-    names = short_names(best.params)
-    values = {metric: best.value, **evaluated}
-    reached = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-    console.print(f"\nBest: [bold]trial {best.number}[/], {escape(reached)}", highlight=False)
-    for key, value in best.params.items():
-        console.print(f"  {escape(names[key])} = {escape(show(value))}", highlight=False)
+    """Prints the best trials with their parameters and what the last look at each gave."""
+    if len(best) > 1:
+        console.print(f"\nPareto front: [bold]{len(best)} trials[/]", highlight=False)
+    for trial in best:
+        values = dict(zip(names, trial.values, strict=True)) | evaluated.get(trial.number, {})
+        reached = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        if (seeds := trial.user_attrs.get("values_by_seed")) is not None:
+            reached += f" (mean of {len(seeds)} seeds: {_by_seed(seeds)})"
+        title = "Best: " if len(best) == 1 else "  "
+        console.print(f"{title}[bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
+        shorts = short_names(trial.params)
+        for key, value in trial.params.items():
+            indent = "  " if len(best) == 1 else "    "
+            console.print(f"{indent}{escape(shorts[key])} = {escape(show(value))}", highlight=False)
 
 
-def write_results(folder: Path, best: FrozenTrial | None, evaluated: Mapping[str, float]) -> None:
+def _by_seed(seeds: Mapping[str, Sequence[float]]) -> str:
+    return ", ".join("/".join(f"{value:.4f}" for value in values) for values in seeds.values())
+
+
+def write_results(
+    folder: Path,
+    best: Sequence[FrozenTrial],
+    stop: Stop,
+    evaluated: Mapping[int, Mapping[str, float]],
+    *,
+    n_objectives: int,
+) -> Path:
     """Writes `optimization_results.yaml`, as Hydra's own Optuna sweeper does and more."""
-    results: dict[str, Any] = {"name": "optuna"}
-    if best is not None:
-        results |= {
-            "best_params": dict(best.params),
-            "best_value": best.value,
-            "best_trial": best.number,
-            "mlflow_run_id": best.user_attrs.get("mlflow_run_id") or None,
-            "evaluated": dict(evaluated),
-        }
-    OmegaConf.save(OmegaConf.create(results), folder / "optimization_results.yaml")
+    results: dict[str, Any] = {"name": "optuna", "ended_by": stop.field}
+    if n_objectives > 1:
+        results["solutions"] = [
+            {
+                "params": dict(t.params),
+                "values": list(t.values),
+                "trial": t.number,
+                **_more(t, evaluated),
+            }
+            for t in best
+        ]
+    elif best:
+        (trial,) = best
+        results |= {"best_params": dict(trial.params), "best_value": trial.value}
+        results |= {"best_trial": trial.number, **_more(trial, evaluated)}
+    path = folder / "optimization_results.yaml"
+    OmegaConf.save(OmegaConf.create(results), path)
+    return path
+
+
+def _more(trial: FrozenTrial, evaluated: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    more = {
+        "mlflow_run_id": trial.user_attrs.get("mlflow_run_id") or None,
+        "evaluated": dict(evaluated.get(trial.number, {})),
+    }
+    if "values_by_seed" in trial.user_attrs:
+        more["values_by_seed"] = trial.user_attrs["values_by_seed"]
+    return more

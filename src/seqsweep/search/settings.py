@@ -2,33 +2,116 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from seqsweep.config import Count, DevicesConfig, Seed, TrackingConfig, checked, frozen
+from seqsweep.config import (
+    Count,
+    DevicesConfig,
+    Flag,
+    Number,
+    Positive,
+    Seed,
+    Text,
+    TrackingConfig,
+    checked,
+    frozen,
+)
 from seqsweep.errors import ConfigError
+from seqsweep.process.messages import OBJECTIVE
 
+CURRENT = "current"  # among `enqueue`: the values that the config has now
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on the last value of a reported metric; `text` is how it was written."""
+
+    text: str
+    metric: str
+    is_upper: bool
+    bound: float
+
+    @classmethod
+    def read(cls, text: Any) -> Constraint:
+        """Reads `metric <= bound` or `metric >= bound`.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if isinstance(text, cls):
+            return text
+        found = re.fullmatch(r"\s*(.*?\S)\s*([<>]=)\s*(\S+)\s*", str(text))
+        try:
+            metric, sign, bound = found.groups() if found else ("", "", "")
+            return cls(f"{metric} {sign} {bound}", metric, sign == "<=", float(bound))
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r} is no constraint; accepted is a metric, <= or >=, and a number, as "
+                "n_parameters <= 50000"
+            ) from error
+
+    def violation(self, value: float) -> float:
+        """Gives by how much `value` breaks the bound; zero or less where it does not."""
+        return value - self.bound if self.is_upper else self.bound - value
+
+
+def _listed(value: Any) -> Any:
+    """Gives a list, of one where a single thing was given and empty where nothing was."""
+    return value if isinstance(value, list | tuple) else [value] if value is not None else []
+
+
+def _point(value: Any) -> Any:
+    if value != CURRENT and not isinstance(value, dict):
+        raise ValueError(f"{value!r} is neither a set of values, as {{lr: 0.1}}, nor {CURRENT!r}")
+    return value
+
+
+Rate = Annotated[float, Field(ge=0, le=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Directions = Annotated[
+    tuple[Literal["minimize", "maximize"], ...], BeforeValidator(_listed), Field(min_length=1)
+]
+Names = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 # A study's name is a folder's name too.
 StudyName = Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
 
 
 @frozen
 class Settings:
-    """How to search; where the defaults stand and what each field means: hydra_plugins/."""
+    """How to search; where the defaults stand: hydra_plugins/, what each means: docs/sweeper.md."""
 
     sampler: dict[str, Any]
     pruner: dict[str, Any]
-    direction: Literal["minimize", "maximize"]
-    metric: str | None
-    n_trials: Count | None
+    direction: Directions
+    metric: Names
+    constraints: tuple[Annotated[Constraint, BeforeValidator(Constraint.read)], ...]
     n_jobs: int | str
     seed: Seed | None
+
     params: dict[str, Any] | None
+    custom_search_space: str | None
+    enqueue: list[Annotated[Any, BeforeValidator(_point)]]
+    skip_duplicates: Flag
+    repeats: Count
+    seed_key: Text
+
+    n_trials: Count | None
+    timeout: Positive | None
+    target: Number | None
+    patience: Count | None
+    max_failures: Natural | None
+    max_failure_rate: Rate | None
+    trial_timeout: Positive | None
+    max_retries: Natural
+
     study_name: StudyName | None
     storage: str | None
     devices: DevicesConfig
@@ -43,6 +126,36 @@ class Settings:
             raise ValueError(f"n_jobs={self.n_jobs!r}: auto or a whole number above 0 is accepted")
         return self
 
+    @model_validator(mode="after")
+    def _fits_its_objectives(self) -> Settings:
+        if len(self.direction) == 1 and len(self.metric) > 1:
+            raise ValueError(f"metric={list(self.metric)} names several, but direction only one")
+        if len(self.direction) == 1:
+            return self
+        if self.metric and len(self.metric) != len(self.direction):
+            raise ValueError(
+                f"metric={list(self.metric)} names {len(self.metric)} where direction names "
+                f"{len(self.direction)}: give one name for each, or none"
+            )
+        for field in ("target", "patience"):
+            if getattr(self, field) is not None:
+                raise ValueError(f"{field} counts one objective, but direction names several")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """What the objectives are called on the screen."""
+        if len(self.direction) == 1:
+            return list(self.metric) or ["value"]
+        return list(self.metric) or [f"value_{i}" for i in range(len(self.direction))]
+
+    @property
+    def recorded_names(self) -> list[str]:
+        """What the objectives are called among the metrics of a run."""
+        if len(self.direction) == 1:
+            return [OBJECTIVE]
+        return [f"{OBJECTIVE}_{name}" for name in self.names]
+
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Settings:
         """Checks what Hydra composed.
@@ -52,14 +165,22 @@ class Settings:
         """
         values = {key: _plain(value) for key, value in fields.items()}
         settings = checked(cls, values, prefix="hydra.sweeper")
-        for field in ("check", "evaluate_best"):
-            settings._find(field)
+        for field in ("check", "evaluate_best", "custom_search_space"):
+            settings.function(field)
         settings._check_preload()
         return settings
 
-    def function(self, field: Literal["check", "evaluate_best"]) -> Any:
+    def function(self, field: Literal["check", "evaluate_best", "custom_search_space"]) -> Any:
         """Gives the function that the field names, None where it names none."""
-        return self._find(field)
+        name = getattr(self, field)
+        if name is None:
+            return None
+        try:
+            return get_method(name)
+        except Exception as error:
+            raise ConfigError(
+                f"hydra.sweeper.{field}={name!r} names no function; accepted is module.function"
+            ) from error
 
     def _check_preload(self) -> None:
         """Looks for each module's outermost package, which imports nothing."""
@@ -67,15 +188,6 @@ class Settings:
             top = name.partition(".")[0]
             if not top.isidentifier() or (top not in sys.modules and find_spec(top) is None):
                 raise ConfigError(f"hydra.sweeper.preload: there is no module {name!r}")
-
-    def _find(self, field: str) -> Any:
-        name = getattr(self, field)
-        if name is None:
-            return None
-        try:
-            return get_method(name)
-        except Exception as error:
-            raise ConfigError(f"hydra.sweeper.{field}={name!r} names no function") from error
 
 
 def _plain(value: Any) -> Any:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import queue
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seqsweep.config import DevicesConfig
@@ -55,21 +52,3 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return listed.stdout.split()
-
-
-class SlotPool:
-    """Hands out slots to the threads that run trials."""
-
-    def __init__(self, slots: Sequence[Slot]) -> None:
-        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-        for slot in slots:
-            self._free.put(slot)
-
-    @contextmanager
-    def take(self) -> Iterator[Slot]:
-        """Holds a slot, waiting for one to fall free."""
-        slot = self._free.get()
-        try:
-            yield slot
-        finally:
-            self._free.put(slot)

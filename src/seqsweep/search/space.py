@@ -1,108 +1,31 @@
-"""The search space: Hydra's override grammar read as Optuna's distributions, and values as text.
-
-What the grammar's ends mean is fixed here, once: an interval holds both its ends, a range's stop is
-exclusive.
-"""
+"""The search space: which parameters there are, when each exists, and what overrides they make."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    IntervalSweep,
-    Override,
-    Quote,
-    QuotedString,
-    RangeSweep,
-    Transformer,
-)
+from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from seqsweep.errors import SearchError
+from seqsweep.search.grammar import read_parameter
+from seqsweep.search.parameter import Condition, Parameter, Value, literal, same
 
-Value = None | bool | int | float | str
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One searched value of the config.
-
-    Attributes:
-        key: what it overrides, as `model.n_hidden`; with its prefix where it has one, as `+x`.
-        distribution: what values it takes.
-        text: how it was written, for messages.
-        raw: categories that are no plain value (a list, a mapping), which go to Hydra as written.
-    """
-
-    key: str
-    distribution: BaseDistribution
-    text: str
-    raw: frozenset[str] = frozenset()
-
-    @property
-    def name(self) -> str:
-        """The key without Hydra's prefix: what the parameter is called in every record."""
-        return self.key.lstrip("+")
-
-    def override(self, value: Value) -> str:
-        """Gives the Hydra override that sets this parameter to `value`."""
-        written = value if value in self.raw else literal(value)
-        return f"{self.key}={written}"
-
-    def suggest(self, trial: optuna.Trial) -> Value:
-        """Lets the sampler choose a value."""
-        match self.distribution:
-            case CategoricalDistribution(choices=choices):
-                return trial.suggest_categorical(self.name, choices)
-            case IntDistribution(low=low, high=high, step=step, log=log):
-                return trial.suggest_int(self.name, low, high, step=step, log=log)
-            case FloatDistribution(low=low, high=high, step=step, log=log):
-                return trial.suggest_float(self.name, low, high, step=step, log=log)
-        raise TypeError(f"no such distribution: {self.distribution!r}")
-
-    def corners(self) -> list[Value]:
-        """Gives every category, or the two ends."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            return list(self.distribution.choices)
-        return list(dict.fromkeys([self.distribution.low, self.distribution.high]))
-
-    def grid(self) -> list[Value]:
-        """Gives all values.
-
-        Raises:
-            SearchError: there is no end of them.
-        """
-        match self.distribution:
-            case CategoricalDistribution(choices=choices):
-                return list(choices)
-            case IntDistribution(low=low, high=high, step=step):
-                return list(range(low, high + 1, step))
-            case FloatDistribution(low=low, high=high, step=float(step)):
-                count = round((high - low) / step) + 1
-                return [float(Decimal(repr(low)) + i * Decimal(repr(step))) for i in range(count)]
-        raise SearchError(
-            f"the grid sampler cannot count the values of {self.text}; give it a choice or a "
-            "range, or take another sampler, as hydra/sweeper/sampler=tpe"
-        )
+MOST_POINTS = 100_000  # of a grid; each is written to the store before the first trial
 
 
 @dataclass(frozen=True)
 class Space:
-    """The searched parameters and the overrides that all trials share."""
+    """The searched parameters, a parent before those that its value makes exist.
+
+    `fixed` are the overrides that all trials share.
+    """
 
     parameters: tuple[Parameter, ...]
     fixed: tuple[str, ...]
@@ -115,126 +38,203 @@ class Space:
             SearchError: a line is no override or no space that can be searched.
         """
         parser = OverridesParser.create(config_loader=config_loader)
-        parsed = [_parse(parser, f"{key}={_written(value)}") for key, value in params.items()]
-        parsed += [_parse(parser, argument) for argument in arguments]
-        last = {override.get_key_element().lstrip("+"): override for override in parsed}
-        searched = [o for o in last.values() if o.is_sweep_override()]
-        fixed = [o.input_line or "" for o in last.values() if not o.is_sweep_override()]
-        return cls(tuple(map(_parameter, searched)), tuple(fixed))
+        lines: dict[str, _Line] = {}
+        for key, value in params.items():
+            line = _Line.of_file(parser, str(key), value)
+            lines[line.name] = line
+        for argument in arguments:
+            line = _Line.of_argument(parser, argument)
+            if line.name in lines:  # it overrules the values, not when they count
+                line = replace(line, when=lines[line.name].when)
+            lines[line.name] = line
+        parameters: dict[str, Parameter | None] = {}
+        for name in _parents_first(lines):
+            line = lines[name]
+            if line.is_searched and (when := _reduced(line, lines, parameters)) is not None:
+                override = line.as_sweep(parser)
+                parameters[name] = read_parameter(override, named=line.named, when=when)
+            else:
+                parameters[name] = None
+        fixed = [line.text for line in lines.values() if not line.is_searched]
+        return cls(tuple(filter(None, parameters.values())), tuple(fixed))
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
-        """Lets the sampler choose a value for each parameter."""
-        return {p.name: p.suggest(trial) for p in self.parameters}
+        """Lets the sampler choose a value for each parameter that exists."""
+        values: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if parameter.exists(values):
+                values[parameter.name] = parameter.suggest(trial)
+        return values
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
-        """Gives all overrides of the trial that has these values."""
-        return [*self.fixed, *(p.override(values[p.name]) for p in self.parameters)]
+        """Gives all overrides of the trial that has these values, of this space or added to it."""
+        known = {p.name: p for p in self.parameters}
+        searched = [
+            known[name].override(value) if name in known else f"{name}={literal(value)}"
+            for name, value in values.items()
+        ]
+        return [*self.fixed, *searched]
 
     def corners(self) -> Iterator[dict[str, Value]]:
-        """Gives sets of values in which each parameter takes each of its corners at least once."""
-        corners = [p.corners() for p in self.parameters]
-        for i in range(max(map(len, corners), default=1)):
-            yield {
-                p.name: values[min(i, len(values) - 1)]
-                for p, values in zip(self.parameters, corners, strict=True)
-            }
-
-    def grid(self) -> dict[str, list[Value]]:
-        """Gives all values of each parameter.
+        """Gives sets of values in which each parameter takes each of its corners at least once.
 
         Raises:
-            SearchError: one of them has no end of values.
+            SearchError: a parameter exists with no values of the others.
         """
-        return {p.name: p.grid() for p in self.parameters}
+        pending = {p.name: p.corners() for p in self.parameters}
+        while any(pending.values()):
+            wanted = next(p for p in self.parameters if pending[p.name])
+            forced = self._forced(wanted)
+            values: dict[str, Value] = {}
+            for p in self.parameters:
+                if p.exists(values):
+                    values[p.name] = forced.get(p.name, (pending[p.name] or p.corners())[0])
+                    if values[p.name] in pending[p.name]:
+                        pending[p.name].remove(values[p.name])
+            if wanted.name not in values:
+                raise SearchError(f"{wanted.text} can never be: no values fulfil its `when`")
+            yield values
+
+    def points(self) -> list[dict[str, Value]]:
+        """Gives every point of the grid, the last parameter changing fastest.
+
+        Raises:
+            SearchError: there is no end of them, or far too many.
+        """
+        points = list(itertools.islice(_points(self.parameters, {}), MOST_POINTS + 1))
+        if len(points) > MOST_POINTS:
+            raise SearchError(
+                f"the grid has more than {MOST_POINTS:,} points; give its parameters fewer values, "
+                "or take another sampler, as hydra/sweeper/sampler=tpe"
+            )
+        return points
+
+    def _forced(self, parameter: Parameter) -> dict[str, Value]:
+        """Gives values of other parameters with which this one exists."""
+        by_name = {p.name: p for p in self.parameters}
+        forced: dict[str, Value] = {}
+        for name, accepted in parameter.when_items():
+            forced |= {name: accepted[0], **self._forced(by_name[name])}
+        return forced
 
 
-def literal(value: Value) -> str:
-    """Writes `value` so that Hydra reads the same value of the same type.
+def _points(
+    parameters: Sequence[Parameter], values: dict[str, Value]
+) -> Iterator[dict[str, Value]]:
+    if not parameters:
+        yield values
+        return
+    first, *rest = parameters
+    if not first.exists(values):
+        yield from _points(rest, values)
+        return
+    for value in first.grid():
+        yield from _points(rest, {**values, first.name: value})
 
-    Text is quoted only where it must be: Hydra's `override_dirname` names folders by it.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else QuotedString(value, Quote.single).with_quotes()
-    return repr(value)
+
+@dataclass(frozen=True)
+class _Line:
+    """An override as it was written, and what it is called in messages."""
+
+    override: Override
+    named: str
+    when: Condition | None = None
+
+    @classmethod
+    def of_file(cls, parser: OverridesParser, key: str, value: Any) -> _Line:
+        place, when = f"hydra.sweeper.params.{key}", None
+        if isinstance(value, Mapping):
+            if set(value) != {"when", "values"} or not isinstance(value["when"], Mapping):
+                raise SearchError(
+                    f"{place}={dict(value)!r} is neither values nor a parameter under a condition, "
+                    "which has `when`, as {model: lstm}, and `values`, as interval(0, 1)"
+                )
+            when, value = {str(k): _accepted(v) for k, v in value["when"].items()}, value["values"]
+        text = f"{key}={_written(value)}"
+        return cls(_parse(parser, text, named=place), f"hydra.sweeper.params.{text}", when)
+
+    @classmethod
+    def of_argument(cls, parser: OverridesParser, argument: str) -> _Line:
+        return cls(_parse(parser, argument, named=argument), argument)
+
+    @property
+    def name(self) -> str:
+        return self.override.get_key_element().lstrip("+")
+
+    @property
+    def text(self) -> str:
+        return self.override.input_line or ""
+
+    @property
+    def is_searched(self) -> bool:
+        """Says whether it differs from trial to trial: in its value, or in whether it is there."""
+        return self.override.is_sweep_override() or bool(self.when)
+
+    @property
+    def value(self) -> Value:
+        value = self.override.value()
+        return value.text if isinstance(value, QuotedString) else value
+
+    def as_sweep(self, parser: OverridesParser) -> Override:
+        """Gives the override as a sweep; one value under a condition is a choice of one."""
+        if self.override.is_sweep_override():
+            return self.override
+        key, _, value = self.text.partition("=")
+        return _parse(parser, f"{key}=choice({value})", named=self.named)
 
 
-_PLAIN = re.compile(r"[a-zA-Z_][\w/-]*", re.ASCII)
-_WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra reads as something else
+def _parents_first(lines: Mapping[str, _Line]) -> list[str]:
+    """Gives the names in the order in which they were written, but parents before children."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, line in lines.items():
+        for parent in line.when or {}:
+            if parent not in lines:
+                raise SearchError(
+                    f"{line.named} exists when {parent} has certain values, but {parent} is "
+                    "neither searched nor set; give it in hydra.sweeper.params"
+                )
+        sorter.add(name, *(line.when or {}))
+    try:
+        return list(sorter.static_order())
+    except CycleError as error:
+        names = ", ".join(error.args[1][1:])
+        raise SearchError(
+            f"hydra.sweeper.params: the conditions of {names} depend on each other"
+        ) from error
+
+
+def _reduced(
+    line: _Line, lines: Mapping[str, _Line], parameters: Mapping[str, Parameter | None]
+) -> Condition | None:
+    """Gives what is open of the condition, None where the parameter can never exist."""
+    open_terms = {}
+    for name, accepted in (line.when or {}).items():
+        parent = parameters[name]
+        if parent is not None:
+            try:
+                open_terms[name] = tuple(map(parent.read, accepted))
+            except SearchError as error:
+                raise SearchError(f"{line.named} has a `when` that cannot be: {error}") from error
+        elif lines[name].is_searched or not any(same(lines[name].value, v) for v in accepted):
+            return None
+    return open_terms
+
+
+def _accepted(value: Any) -> tuple[Value, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
 
 
 def _written(value: Any) -> str:
     """Gives an entry of `hydra.sweeper.params` in the grammar; a YAML list is a choice."""
     if isinstance(value, list):
-        return ",".join(map(_written, value))
+        return f"choice({','.join(map(_written, value))})"
     return value if isinstance(value, str) else literal(value)
 
 
-def _parse(parser: OverridesParser, line: str) -> Override:
+def _parse(parser: OverridesParser, line: str, *, named: str) -> Override:
     try:
         return parser.parse_override(line)
     except HydraException as error:
-        raise SearchError(f"{line!r} is no Hydra override: {str(error).splitlines()[0]}") from error
-
-
-def _parameter(override: Override) -> Parameter:
-    key, text = override.get_key_element(), override.input_line or ""
-    try:
-        if override.is_interval_sweep():
-            return Parameter(key, _interval(override.value()), text)
-        if override.is_range_sweep():
-            return Parameter(key, _range(override.value()), text)
-        return _choice(key, text, override)
-    except ValueError as error:  # ours, and those of Optuna's constructors
-        raise SearchError(f"{text} cannot be searched: {error}") from error
-
-
-def _interval(sweep: IntervalSweep) -> BaseDistribution:
-    start, end, log = sweep.start, sweep.end, "log" in sweep.tags
-    if start is None or end is None or not start <= end:
-        raise ValueError(f"its ends {start} and {end} are swapped, the smaller comes first")
-    if log and start <= 0:
-        raise ValueError(f"a log scale needs a start above 0, not {start}")
-    if isinstance(start, int) and isinstance(end, int):
-        return IntDistribution(start, end, log=log)
-    return FloatDistribution(float(start), float(end), log=log)
-
-
-def _range(sweep: RangeSweep) -> BaseDistribution:
-    if "log" in sweep.tags:
-        raise ValueError("a range has no log scale; an interval has")
-    ends = (sweep.start, sweep.stop, sweep.step)
-    if not all(map(math.isfinite, ends)) or not sweep.step:
-        raise ValueError("start, stop and step must be finite and the step not 0")
-    # in decimals, as written: 0.3 is no multiple of 0.1 in binary
-    start, stop, step = (Decimal(repr(end)) for end in ends)
-    count = math.ceil((stop - start) / step)
-    if count < 1:
-        raise ValueError("it is empty; the stop of a range is exclusive")
-    low, high = sorted((start, start + (count - 1) * step))
-    if all(isinstance(end, int) for end in ends):
-        return IntDistribution(int(low), int(high), step=int(abs(step)))
-    return FloatDistribution(float(low), float(high), step=float(abs(step)))
-
-
-def _choice(key: str, text: str, override: Override) -> Parameter:
-    elements = list(override.sweep_iterator())
-    categories, raw = [], set()
-    for element in elements:
-        value = element.text if isinstance(element, QuotedString) else element
-        if not isinstance(value, Value):
-            value = Transformer.str(element)
-            raw.add(value)
-        categories.append(value)
-    if not categories:
-        raise ValueError("the choice is empty; give at least one value, as choice(1, 2)")
-    if any(value != value for value in categories):
-        raise ValueError("nan is no value that a trial can be told by")
-    for a, b in itertools.combinations(categories, 2):
-        if a == b:
-            raise ValueError(f"the choice holds {b!r} twice")
-    return Parameter(key, CategoricalDistribution(categories), text, frozenset(raw))
+        is_empty = line.replace(" ", "").endswith("=choice()")
+        why = "the choice is empty" if is_empty else str(error).splitlines()[0]
+        raise SearchError(f"{named} is no Hydra override: {line!r}: {why}") from error

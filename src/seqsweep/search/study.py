@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import itertools
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import sqlalchemy
 from hydra.utils import get_class, instantiate
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
@@ -77,14 +77,14 @@ def _begin_immediate(connection: sqlalchemy.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def create_study(storage: BaseStorage, name: str, direction: str) -> optuna.Study | None:
+def create_study(storage: BaseStorage, name: str, directions: Sequence[str]) -> optuna.Study | None:
     """Creates the study; gives None where its name is taken.
 
     Raises:
         SearchError: the store cannot be written.
     """
     try:
-        return optuna.create_study(storage=storage, study_name=name, direction=direction)
+        return optuna.create_study(storage=storage, study_name=name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
         return None
     except Exception as error:
@@ -103,26 +103,19 @@ def is_grid(config: dict[str, Any]) -> bool:
     return issubclass(_class(config, BaseSampler, "sampler"), GridSampler)
 
 
-def queue_grid(study: optuna.Study, space: Space) -> None:
-    """Lets each point of the grid wait in the study, the last parameter changing fastest."""
-    grid = space.grid()
-    for point in itertools.product(*grid.values()):
-        study.enqueue_trial(dict(zip(grid, point, strict=True)))
-
-
 def make_sampler(
     config: dict[str, Any], space: Space, *, seed: int | None, n_slots: int = 1
 ) -> BaseSampler:
     """Builds the sampler; one without a seed gets `seed`.
 
-    A grid is not sampled: its points wait in the study (`queue_grid`), since with several slots
+    A grid is not sampled: its points wait in the study (`Space.points`), since with several slots
     Optuna's own sampler may draw a point twice and another never.
 
     Raises:
         SearchError: it cannot be built, or cannot sample this space.
     """
     if is_grid(config):
-        space.grid()
+        space.points()
         return RandomSampler()  # only asked for what does not wait
     arguments = dict(config)
     kind = _class(arguments, BaseSampler, "sampler")
@@ -148,6 +141,11 @@ def make_pruner(config: dict[str, Any]) -> BasePruner:
         SearchError: it cannot be built.
     """
     return _build(config, _class(config, BasePruner, "pruner"), "pruner")
+
+
+def can_prune(pruner: BasePruner) -> bool:
+    """Says whether the pruner ever stops a trial."""
+    return not isinstance(pruner, NopPruner)
 
 
 def _class(config: dict[str, Any], base: type, role: str) -> type:

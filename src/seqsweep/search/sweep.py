@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -14,23 +15,29 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
+from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.errors import SearchError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
-from seqsweep.process.messages import OBJECTIVE, Point
 from seqsweep.process.parent import preload
-from seqsweep.search.best import best_trial, evaluate_best
+from seqsweep.record import text
+from seqsweep.search.attempt import results_of
+from seqsweep.search.best import best_trials, evaluate_best
+from seqsweep.search.origin import with_origin
+from seqsweep.search.parameter import literal
 from seqsweep.search.plan import Plan
-from seqsweep.search.report import print_best, print_table, write_results
+from seqsweep.search.report import print_best, print_end, print_table, write_results
 from seqsweep.search.settings import Settings
-from seqsweep.search.space import literal
+from seqsweep.search.stops import Stop
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
+
+STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate", "repeats")
 
 
 def run_or_exit(
@@ -48,7 +55,7 @@ def run_or_exit(
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
             code = run(plan, Terminal())
     except UserError as error:
-        code = f"error: {error}"
+        code = f"error: {with_origin(str(error), config)}"
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
@@ -68,7 +75,7 @@ def run(plan: Plan, console: Console) -> int:
     storage = plan.open_storage()
     preload(plan.settings.preload, plan.folder / "preload.log")
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
-    with plan.given_back_on_error():
+    with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking)
         study = plan.begin(storage)
     sweep_run = _start_run(plan, tracking)
@@ -93,46 +100,58 @@ def run(plan: Plan, console: Console) -> int:
 def _search(
     plan: Plan, console: Console, study: optuna.Study, tracking: Tracking, sweep_run: Run
 ) -> Outcome:
-    """Runs the trials, then lets the best one be evaluated; reports both."""
-    went_through = _launch(plan, sweep_run)
-    best = best_trial(study)
-    write_results(plan.folder, best, {})
-    print_table(console, study, best, plan.metric)
-    if best is None:
-        return Failed("no trial completed" if went_through else INTERRUPTED)
-    sweep_run.log([Point(OBJECTIVE, best.value, 0)])
-    if not went_through:
-        print_best(console, best, plan.metric, {})
-        return Failed(INTERRUPTED)
-    heed_interrupt()
-    try:
-        evaluated = evaluate_best(plan, best, _run_of(best, tracking), sweep_run)
-    except SearchError as error:
-        print_best(console, best, plan.metric, {})
-        return Failed(str(error))
-    heed_interrupt()
-    write_results(plan.folder, best, evaluated)
-    print_best(console, best, plan.metric, evaluated)
-    return Completed(tuple(best.values))
+    """Runs the trials, then lets the best be evaluated; reports both."""
+    names = plan.settings.names
+    stop = _launch(plan, sweep_run)
+    best = best_trials(study)
+    evaluated: dict[int, dict[str, float]] = {}
+
+    def write() -> Path:
+        return write_results(plan.folder, best, stop, evaluated, n_objectives=len(names))
+
+    write()
+    sweep_run.tag({"seqsweep.ended_by": stop.field})
+    print_table(console, study, best, names)
+    print_end(console, study, stop)
+    ended = Failed(stop.says) if stop.is_failure else None
+    if not best:
+        return ended or Failed(_without_best(study))
+    if len(names) == 1:
+        sweep_run.log(results_of(plan.settings, best[0].values))
+    if ended is None:
+        heed_interrupt()
+        try:
+            for trial in best:
+                runs = [tracking.run(trial.user_attrs["mlflow_run_id"])]
+                runs += [sweep_run] if len(names) == 1 else []
+                evaluated[trial.number] = evaluate_best(plan, trial, *runs)
+                runs[0].tag({"seqsweep.best": "true"})
+        except SearchError as error:
+            ended = Failed(str(error))
+        heed_interrupt()
+        sweep_run.add_file(write())
+    print_best(console, best, names, evaluated)
+    return ended or Completed(tuple(best[0].values))
 
 
-def _run_of(trial: optuna.trial.FrozenTrial, tracking: Tracking) -> Run:
-    return tracking.run(trial.user_attrs["mlflow_run_id"])
+def _without_best(study: optuna.Study) -> str:
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return "no completed trial keeps every constraint" if completed else "no trial completed"
 
 
 def _start_run(plan: Plan, tracking: Tracking) -> Run:
     """Opens the sweep's own run, the parent of its trials' runs."""
-    searched = {f"space.{p.name}": p.text.partition("=")[2] for p in plan.space.parameters}
-    targets = {role: getattr(plan.settings, role)["_target_"] for role in ("sampler", "pruner")}
-    counts = {"n_trials": str(plan.n_trials), "slots": str(len(plan.slots()))}
+    settings = plan.settings
+    params = {f"space.{p.name}": p.described for p in plan.space.parameters}
+    params |= {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
+    params |= {name: text(getattr(settings, name)) for name in STOPS if getattr(settings, name)}
+    params |= {"n_trials": text(plan.n_trials), "slots": str(len(plan.slots))}
     tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "sweep"}
-    return tracking.start(
-        RunRecord(name=plan.study_name, params={**targets, **counts, **searched}, tags=tags)
-    )
+    return tracking.start(RunRecord(name=plan.study_name, params=params, tags=tags))
 
 
-def _launch(plan: Plan, sweep_run: Run) -> bool:
-    """Starts a worker through the configured launcher; gives False where it was interrupted."""
+def _launch(plan: Plan, sweep_run: Run) -> Stop:
+    """Starts a worker through the configured launcher; says what ended the sweep."""
     overrides = [
         *plan.space.fixed,
         f"hydra.sweep.dir={literal(str(plan.folder))}",
@@ -141,9 +160,9 @@ def _launch(plan: Plan, sweep_run: Run) -> bool:
     ]
     launcher = Plugins.instance().instantiate_launcher(
         # callbacks are for trials: each fires them in its own process
-        hydra_context=HydraContext(plan.hydra_context.config_loader, Callbacks()),
+        hydra_context=HydraContext(plan.jobs.hydra_context.config_loader, Callbacks()),
         task_function=Worker(plan, sweep_run.id),
-        config=_quiet(plan.master),
+        config=_quiet(plan.jobs.master),
     )
     (job,) = launcher.launch([overrides], initial_job_idx=0)
     if job.status is not JobStatus.COMPLETED:
@@ -162,9 +181,16 @@ def _quiet(master: DictConfig) -> DictConfig:
 
 
 def _say_begin(console: Console, plan: Plan) -> None:
+    trials = "trials until the time is over"
+    if plan.n_trials is not None:
+        trials = _count(plan.n_trials, "trial")
+    if plan.n_trials is not None and plan.n_trials < len(plan.known):
+        trials += f" of the grid's {len(plan.known)}"
+    if plan.settings.repeats > 1:
+        trials += f", each under {plan.settings.repeats} seeds,"
     console.print(
-        f"Sweep [bold]{escape(plan.study_name)}[/]: {_count(plan.n_trials, 'trial')} on "
-        f"{_count(len(plan.slots()), 'slot')} ({', '.join(slot.name for slot in plan.slots())})",
+        f"Sweep [bold]{escape(plan.study_name)}[/]: {trials} on "
+        f"{_count(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})",
         highlight=False,
     )
 
@@ -174,10 +200,9 @@ def _count(number: int, what: str) -> str:
 
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
-    best = best_trial(study)
-    model_id = best.user_attrs.get("mlflow_model_id") if best else None
     lines = ["", f"jobs    {plan.folder}"]
-    if model_id:
-        lines.append(f"model   models:/{model_id}")
+    for best in best_trials(study):
+        if model_id := best.user_attrs.get("mlflow_model_id"):
+            lines.append(f"model   models:/{model_id}")
     for line in [*lines, *how_to_see(tracking)]:
         console.print(escape(line), highlight=False, soft_wrap=True)

@@ -13,10 +13,10 @@ def printed(outcome, *, best: bool = False, params=None) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=200)
     with (
-        Display(console, total=12, metric="val_accuracy") as display,
-        display.trial(3, "cpu:0", params or {"model.n_hidden": 64}) as say,
+        Display(console, total=12, names=["val_accuracy"], n_slots=1) as display,
+        display.trial(3, "cpu:0", params or {"model.n_hidden": 64}) as shown,
     ):
-        say(outcome, best=best)
+        shown.ended(outcome, best=best)
     return stream.getvalue()
 
 

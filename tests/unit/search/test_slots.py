@@ -1,13 +1,11 @@
 """Slots follow the devices; no GPU is needed to see that they do."""
 
-import threading
-
 import pytest
 
 from seqsweep.config import DevicesConfig
 from seqsweep.errors import ConfigError
 from seqsweep.search import slots as slots_module
-from seqsweep.search.slots import Slot, SlotPool, make_slots, visible_gpus
+from seqsweep.search.slots import make_slots, visible_gpus
 
 
 def devices(name: str = "auto", threads: int = 1) -> DevicesConfig:
@@ -72,30 +70,3 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path, prints, exits, gpu
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert visible_gpus() == gpus
-
-
-def test_a_slot_is_held_by_one_trial_at_a_time_and_given_back_after_an_error():
-    pool = SlotPool([Slot("a", {}), Slot("b", {})])
-    held, most, lock = [], [], threading.Lock()
-
-    def trial(number: int) -> None:
-        try:
-            with pool.take() as slot:
-                with lock:
-                    assert slot.name not in held
-                    held.append(slot.name)
-                    most.append(len(held))
-                threading.Event().wait(0.01)
-                with lock:
-                    held.remove(slot.name)
-                raise ValueError(number)
-        except ValueError:
-            pass
-
-    threads = [threading.Thread(target=trial, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(most) == 2
-    assert held == []

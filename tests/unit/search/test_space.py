@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from seqsweep.errors import SearchError
-from seqsweep.search.space import Space, literal
+from seqsweep.search.parameter import literal
+from seqsweep.search.space import Space
 
 
 def read(*lines: str, params: dict | None = None) -> Space:
@@ -137,7 +138,7 @@ def test_a_float_range_holds_the_multiples_of_its_step_below_its_stop(start, len
 
 def test_an_endless_grid_is_refused_by_the_name_of_its_parameter():
     with pytest.raises(SearchError, match=r"x=interval\(0, 1\)"):
-        read("y=choice(1,2)", "x=interval(0, 1)").grid()
+        read("y=choice(1,2)", "x=interval(0, 1)").points()
 
 
 def test_the_corners_of_a_space_show_each_end_and_each_category():

@@ -1,0 +1,74 @@
+"""Who may start another trial."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from optuna.trial import FrozenTrial
+
+from seqsweep.search.settings import Settings
+from seqsweep.search.stops import Stop, find_stop, settled
+
+
+class Budget:
+    """Gives the slots of a worker leave to start trials, until a stop says no more.
+
+    Called from the threads of the slots; `trials` reads the study.
+    """
+
+    def __init__(
+        self, settings: Settings, total: int | None, trials: Callable[[], Sequence[FrozenTrial]]
+    ) -> None:
+        self._settings = settings
+        self._total = total
+        self._trials = trials
+        self._running = 0
+        self._end = time.monotonic() + settings.timeout if settings.timeout else None
+        self._changed = threading.Condition()
+        self._stop: Stop | None = None
+
+    @property
+    def stopped_by(self) -> Stop | None:
+        """What ended the sweep, None while it goes on."""
+        return self._stop
+
+    def take(self) -> bool:
+        """Gives leave for one trial; False once there is none to start any more.
+
+        Waits where only a trial that runs now could still make room, by failing and being tried
+        again.
+        """
+        with self._changed:
+            while self._stop is None:
+                ended = settled(self._trials())
+                self._stop = find_stop(self._settings, self._total, ended) or self._timeout()
+                if self._stop is not None:
+                    self._changed.notify_all()
+                elif self._total is None or len(ended) + self._running < self._total:
+                    self._running += 1
+                    return True
+                else:
+                    self._changed.wait(self._seconds_left())
+            return False
+
+    def give_back(self) -> None:
+        """Says that a trial has ended, and that the study knows."""
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    def stop(self, stop: Stop) -> None:
+        """Ends the sweep for a reason that the study does not know."""
+        with self._changed:
+            self._stop = self._stop or stop
+            self._changed.notify_all()
+
+    def _seconds_left(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def _timeout(self) -> Stop | None:
+        if self._seconds_left() != 0.0:
+            return None
+        return Stop("timeout", f"{self._settings.timeout:g} s are over")

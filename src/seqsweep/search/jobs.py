@@ -1,0 +1,114 @@
+"""The Hydra jobs of a sweep: what each trial's config is, and in which folder it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seqsweep.errors import SearchError, reason
+from seqsweep.process.child import Job
+from seqsweep.search.parameter import Value, literal
+from seqsweep.search.settings import Settings
+from seqsweep.search.slots import Slot
+from seqsweep.search.space import Space
+
+
+@dataclass
+class Jobs:
+    """Composes the jobs of trials; `master` is the config that Hydra composed for the sweep.
+
+    Not made for several threads, as Hydra's loader is not.
+    """
+
+    settings: Settings
+    space: Space
+    function: Callable[[DictConfig], Any]
+    hydra_context: HydraContext
+    master: DictConfig
+
+    @property
+    def folder(self) -> Path:
+        """The sweep's folder, whose subfolders are the jobs'."""
+        return Path(self.master.hydra.sweep.dir).absolute()
+
+    @property
+    def study_name(self) -> str:
+        """The study's name, which Hydra's part of every config holds."""
+        return self.master.hydra.sweeper.study_name
+
+    def call_study(self, name: str) -> None:
+        """Names the study; the folder's name may hold it."""
+        with open_dict(self.master):
+            self.master.hydra.sweeper.study_name = name
+
+    @cached_property
+    def base(self) -> DictConfig:
+        """The config with the values that all trials share, without Hydra's part."""
+        config = self._load(list(self.space.fixed))
+        with open_dict(config):
+            del config["hydra"]
+        return config
+
+    def compose(self, params: dict[str, Value], *more: str) -> DictConfig:
+        """Composes a config with these values and more overrides.
+
+        Raises:
+            SearchError: Hydra cannot compose it.
+        """
+        config = self._load([*self.space.overrides(params), *more])
+        with open_dict(config):
+            config.hydra.sweeper.study_name = self.study_name
+            config.hydra.sweep.dir = str(self.folder)
+        return config
+
+    def of_trial(self, params: dict[str, Value], number: int, slot: Slot) -> dict[int | None, Job]:
+        """Gives the jobs of a trial: one, or one by each seed where it is repeated."""
+        if self.settings.repeats == 1:
+            return {None: self._job(self.compose(params), number, slot)}
+        jobs: dict[int | None, Job] = {}
+        for seed in self.seeds(self.compose(params)):
+            config = self.compose(params, f"{self.settings.seed_key}={literal(seed)}")
+            jobs[seed] = self._job(config, number, slot, below=f"/seed-{seed}")
+        return jobs
+
+    def seeds(self, config: DictConfig) -> range:
+        """Gives the seeds of the repeats: the config's own and those that follow.
+
+        Raises:
+            SearchError: the config has no whole number there.
+        """
+        key = self.settings.seed_key
+        first = OmegaConf.select(config, key)
+        if not isinstance(first, int) or isinstance(first, bool):
+            raise SearchError(
+                f"hydra.sweeper.repeats={self.settings.repeats} needs a whole number at "
+                f"hydra.sweeper.seed_key={key}, the config has {first!r} there"
+            )
+        return range(first, first + self.settings.repeats)
+
+    def _load(self, overrides: list[str]) -> DictConfig:
+        try:
+            return self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
+        except HydraException as error:
+            raise SearchError(f"a trial cannot be composed: {reason(error)}") from error
+
+    def _job(self, config: DictConfig, number: int, slot: Slot, *, below: str = "") -> Job:
+        with open_dict(config):
+            config.hydra.job.num = number
+            config.hydra.job.id = f"{self.study_name}-{number}"
+            config.hydra.sweep.subdir = f"{config.hydra.sweep.subdir}{below}"
+        return Job(
+            self.function,
+            config,
+            Path(config.hydra.sweep.dir, config.hydra.sweep.subdir),
+            self.hydra_context,
+            dict(slot.environment),
+            n_values=len(self.settings.direction),
+        )

@@ -1,0 +1,129 @@
+"""One trial under several seeds: its jobs wait for each other, and the pruner sees their mean."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from seqsweep.outcome import Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.process.messages import Judge, Point, Report
+from seqsweep.search.attempt import Attempt, Interrupt, ended_truly
+
+# Hears the mean of the repeats' metrics at a step; gives True where they are to stop.
+OnMean = Callable[[Judge], bool]
+SIBLING = Failed("another seed of this trial failed")
+
+
+class Together:
+    """Lets several jobs be judged as one.
+
+    One that asks waits until all others that still go on have asked too; then the mean of what each
+    said last is judged, at the lowest step that waits. One that has ended stands in the mean with
+    what it said last.
+    """
+
+    def __init__(self, count: int, on_mean: OnMean) -> None:
+        self._on_mean = on_mean
+        self._going = set(range(count))
+        self._said: dict[int, Mapping[str, float]] = {}
+        self._waiting: dict[int, int] = {}  # the step at which each waits
+        self._stopped = False
+        self._changed = threading.Condition()
+
+    def judge(self, index: int, judge: Judge) -> bool:
+        """Gives the answer to job `index`, once there is one."""
+        with self._changed:
+            self._said[index] = judge.metrics
+            self._waiting[index] = judge.step
+            self._decide()
+            self._changed.wait_for(lambda: index not in self._waiting)
+            return self._stopped
+
+    def ended(self, index: int) -> None:
+        """Says that job `index` asks no more."""
+        with self._changed:
+            self._going.discard(index)
+            self._waiting.pop(index, None)
+            self._decide()
+
+    def _decide(self) -> None:
+        if not self._waiting or set(self._waiting) != self._going:
+            return
+        step = min(self._waiting.values())
+        if not self._stopped:
+            self._stopped = self._on_mean(Judge(step, mean(list(self._said.values()))))
+        self._waiting = {
+            index: at for index, at in self._waiting.items() if at > step and not self._stopped
+        }
+        self._changed.notify_all()
+
+
+@dataclass
+class Repeats:
+    """The attempts of one trial, by seed, and what they came to."""
+
+    attempts: dict[int, Attempt]
+
+    def train(
+        self,
+        interrupt: Interrupt,
+        on_progress: Callable[[Report], None],
+        on_mean: OnMean,
+    ) -> dict[int, Outcome]:
+        """Runs all at once, each to its closed run; gives the outcome by seed."""
+        together = Together(len(self.attempts), on_mean)
+
+        def train(index: int, attempt: Attempt) -> Outcome:
+            def on_report(report: Report) -> bool:
+                on_progress(report)
+                return report.judge is not None and together.judge(index, report.judge)
+
+            with ended_truly(attempt.run) as ending:
+                try:
+                    ending.outcome = attempt.train(interrupt, on_report)
+                finally:
+                    together.ended(index)
+                if isinstance(ending.outcome, Completed):
+                    attempt.keep(ending.outcome.values)
+            if isinstance(ending.outcome, Failed):
+                for other in self.attempts.values():
+                    other.kill(SIBLING)
+            return ending.outcome
+
+        with ThreadPoolExecutor(len(self.attempts)) as pool:
+            numbers, attempts = range(len(self.attempts)), self.attempts.values()
+            return dict(zip(self.attempts, pool.map(train, numbers, attempts), strict=True))
+
+    def last(self) -> dict[str, Point]:
+        """Gives the mean of the last points that all reported."""
+        first, *_ = said = [attempt.last for attempt in self.attempts.values()]
+        values = mean([{name: p.value for name, p in each.items()} for each in said])
+        return {name: Point(name, value, first[name].step) for name, value in values.items()}
+
+
+def mean(said: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Gives the mean of each metric that all have."""
+    first, *others = said
+    shared = [name for name in first if all(name in other for other in others)]
+    return {name: statistics.fmean(each[name] for each in said) for name in shared}
+
+
+def combine(outcomes: Mapping[int, Outcome]) -> Outcome:
+    """Gives the outcome of the trial from those of its repeats, by seed: the mean over the seeds.
+
+    The failure of one is the trial's.
+    """
+    for seed, outcome in outcomes.items():
+        match outcome:
+            case Misfit():
+                return outcome
+            case Failed(reason, traceback, again) if outcome is not SIBLING:
+                return Failed(f"with seed {seed}: {reason}", traceback, again)
+    completed = [o.values for o in outcomes.values() if isinstance(o, Completed)]
+    if len(completed) < len(outcomes):
+        steps = [o.step for o in outcomes.values() if isinstance(o, Pruned)]
+        return Pruned(max(steps)) if steps else SIBLING
+    return Completed(tuple(map(statistics.fmean, zip(*completed, strict=True))))

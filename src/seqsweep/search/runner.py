@@ -1,0 +1,205 @@
+"""Runs one trial, from its composed config to its closed run in the tracking store."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial
+
+from seqsweep.outcome import Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.process.child import Job
+from seqsweep.process.messages import Judge, Point, Report
+from seqsweep.process.result import raised
+from seqsweep.record import flatten, text, visible
+from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
+from seqsweep.search.parameter import Value
+from seqsweep.search.plan import Plan
+from seqsweep.search.repeats import Repeats, combine
+from seqsweep.search.slots import Slot
+from seqsweep.tracking import Run, RunRecord, Tracking
+
+OnProgress = Callable[[Report], None]
+
+
+class Runner:
+    """Runs the trials of a plan; called from the threads of the slots."""
+
+    def __init__(self, plan: Plan, tracking: Tracking, sweep_run: str) -> None:
+        self._plan = plan
+        self._settings = plan.settings
+        self._tracking = tracking
+        self._sweep_run = sweep_run
+        self._tags = {**plan.tags(), "seqsweep.study": plan.study_name}
+        self._composing = threading.Lock()
+        self.interrupt = Interrupt()
+
+    def run(
+        self, trial: optuna.Trial, params: dict[str, Value], slot: Slot, on_progress: OnProgress
+    ) -> Outcome:
+        """Runs the trial.
+
+        What goes wrong on this side of the pipe, in a store or in composing, ends this trial only,
+        like what goes wrong on the other.
+        """
+        try:
+            with self._composing:  # Hydra's loader is not made for several threads
+                jobs = self._plan.jobs.of_trial(params, trial.number, slot)
+            values = visible(next(iter(jobs.values())).config, self._settings.tracking.hidden)
+            run = self._start(trial, {**flatten(values), **_searched(params)})
+        except Exception as error:
+            return raised(error)
+        with ended_truly(run) as ending:
+            trial.set_user_attr("mlflow_run_id", run.id)
+            run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+            train = self._once if self._settings.repeats == 1 else self._repeated
+            ending.outcome = train(trial, run, jobs, on_progress)
+        return ending.outcome
+
+    def copy(self, trial: optuna.Trial, params: dict[str, Value], twin: FrozenTrial) -> Outcome:
+        """Gives the trial the outcome of an earlier one with the same values, without training."""
+        try:
+            tags = {"seqsweep.duplicate_of": str(twin.number)}
+            run = self._start(trial, _searched(params), tags)
+        except Exception as error:
+            return raised(error)
+        with ended_truly(run) as ending:
+            trial.set_user_attr("mlflow_run_id", run.id)
+            trial.set_user_attr("duplicate_of", twin.number)
+            for name, violation in twin.constraints.items():
+                trial.set_constraint(name, violation)
+            if twin.values is None:
+                ending.outcome = Pruned(twin.last_step or 0)
+            else:
+                run.log(results_of(self._settings, twin.values))
+                ending.outcome = Completed(tuple(twin.values))
+        return ending.outcome
+
+    def _once(
+        self, trial: optuna.Trial, run: Run, jobs: dict[int | None, Job], on_progress: OnProgress
+    ) -> Outcome:
+        def on_report(report: Report) -> bool:
+            on_progress(report)
+            return report.judge is not None and self._judge(trial, report.judge)
+
+        attempt = Attempt(jobs[None], run, self._settings)
+        outcome = attempt.train(self.interrupt, on_report)
+        outcome = self._constrain(trial, run, outcome, attempt.last)
+        if isinstance(outcome, Completed):
+            attempt.keep(outcome.values)
+            _set_model(trial, attempt)
+        return outcome
+
+    def _repeated(
+        self, trial: optuna.Trial, run: Run, jobs: dict[int, Job], on_progress: OnProgress
+    ) -> Outcome:
+        """Runs the trial under each seed, each with a run of its own below the trial's."""
+        attempts = {
+            seed: Attempt(job, self._start_repeat(trial, run, seed), self._settings)
+            for seed, job in jobs.items()
+        }
+        repeats = Repeats(attempts)
+
+        def on_mean(judge: Judge) -> bool:
+            last = repeats.last()
+            run.log([last[name] for name in judge.metrics if name in last])
+            return self._judge(trial, judge)
+
+        outcomes = repeats.train(self.interrupt, on_progress, on_mean)
+        outcome = self._constrain(trial, run, combine(outcomes), repeats.last())
+        if isinstance(outcome, Completed):
+            values = {seed: each.values for seed, each in outcomes.items()}
+            trial.set_user_attr("values_by_seed", {str(seed): v for seed, v in values.items()})
+            run.log(results_of(self._settings, outcome.values))
+            run.log(_spread(self._settings.recorded_names, values))
+            sign = 1 if self._settings.direction[0] == "maximize" else -1
+            best = max(values, key=lambda seed: sign * values[seed][0])
+            trial.set_user_attr("best_seed", best)
+            _set_model(trial, attempts[best])
+        return outcome
+
+    def _start(
+        self, trial: optuna.Trial, params: Mapping[str, str], tags: Mapping[str, str] | None = None
+    ) -> Run:
+        retry_of = trial.user_attrs.get("retry_of")
+        return self._tracking.start(
+            RunRecord(
+                name=f"trial {trial.number} of {self._plan.study_name}",
+                parent=self._sweep_run,
+                params=params,
+                tags={
+                    **self._tags,
+                    "seqsweep.kind": "trial",
+                    "seqsweep.trial": str(trial.number),
+                    **({} if retry_of is None else {"seqsweep.retry_of": str(retry_of)}),
+                    **(tags or {}),
+                },
+            )
+        )
+
+    def _start_repeat(self, trial: optuna.Trial, run: Run, seed: int) -> Run:
+        return self._tracking.start(
+            RunRecord(
+                name=f"trial {trial.number} of {self._plan.study_name}, seed {seed}",
+                parent=run.id,
+                params={**_searched(trial.params), self._settings.seed_key: str(seed)},
+                tags={
+                    **self._tags,
+                    "seqsweep.kind": "repeat",
+                    "seqsweep.trial": str(trial.number),
+                },
+            )
+        )
+
+    def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
+        """Tells the pruner the metric that it looks at, and asks it."""
+        if len(self._settings.direction) > 1:  # Optuna prunes by one objective only
+            return False
+        metric = next(iter(self._settings.metric or judge.metrics), None)
+        if metric not in judge.metrics:
+            return False
+        trial.report(judge.metrics[metric], judge.step)
+        return trial.should_prune()
+
+    def _constrain(
+        self, trial: optuna.Trial, run: Run, outcome: Outcome, last: Mapping[str, Point]
+    ) -> Outcome:
+        """Tells Optuna by how much the trial breaks each constraint."""
+        constraints = self._settings.constraints
+        if not constraints or isinstance(outcome, Failed):
+            return outcome
+        missing = [c.metric for c in constraints if c.metric not in last]
+        if missing and isinstance(outcome, Completed):
+            return Misfit(
+                f"hydra.sweeper.constraints bound {', '.join(missing)}, which the trial did not "
+                f"report; it reported {', '.join(last) or 'nothing'}"
+            )
+        if not missing:
+            violations = {c.text: c.violation(last[c.metric].value) for c in constraints}
+            for name, violation in violations.items():
+                trial.set_constraint(name, violation)
+            is_feasible = all(violation <= 0 for violation in violations.values())
+            run.tag({"seqsweep.feasible": text(is_feasible)})
+        return outcome
+
+
+def _searched(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name.lstrip("+"): text(value) for name, value in params.items()}
+
+
+def _set_model(trial: optuna.Trial, attempt: Attempt) -> None:
+    if attempt.model_id is not None:
+        trial.set_user_attr("mlflow_model_id", attempt.model_id)
+
+
+def _spread(names: list[str], values: Mapping[int, tuple[float, ...]]) -> list[Point]:
+    """Gives the standard deviation of each objective over the seeds, with n - 1 below the line."""
+    columns = zip(*values.values(), strict=True)
+    return [
+        Point(f"{name}_std", statistics.stdev(column), 0)
+        for name, column in zip(names, columns, strict=True)
+    ]

@@ -1,0 +1,103 @@
+"""When a sweep starts no more trials: pure functions of the trials that a study has.
+
+A trial that was tried again does not count; the trial that tries it again does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+from seqsweep.search.settings import Settings
+
+RETRIED = "retried"  # a trial's attribute, where another one tries its parameters again
+FEW = 10  # below so many trials a rate of failures says little
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What ended a sweep: the field of `hydra.sweeper` that says so, and a sentence."""
+
+    field: str
+    says: str
+    is_failure: bool = False
+
+
+def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Gives the trials that have ended and are not tried again."""
+    return [t for t in trials if t.state.is_finished() and not t.user_attrs.get(RETRIED)]
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Says whether the trial breaks no constraint."""
+    return all(value <= 0 for value in trial.constraints.values())
+
+
+def find_stop(settings: Settings, total: int | None, ended: Sequence[FrozenTrial]) -> Stop | None:
+    """Gives what the settled trials say must end the sweep of `total` trials, None for go on."""
+    return (
+        _failures(settings, total, ended)
+        or _target(settings, ended)
+        or _number(total, ended)
+        or _patience(settings, ended)
+    )
+
+
+def _failures(settings: Settings, total: int | None, ended: Sequence[FrozenTrial]) -> Stop | None:
+    failed = sum(t.state is TrialState.FAIL for t in ended)
+    if settings.max_failures is not None and failed > settings.max_failures:
+        return Stop(
+            "max_failures", f"{failed} trials failed, {settings.max_failures} may", is_failure=True
+        )
+    rate = settings.max_failure_rate
+    least = FEW if total is None else min(FEW, total)
+    if rate is not None and failed > rate * max(len(ended), least):
+        return Stop(
+            "max_failure_rate",
+            f"{failed} of {len(ended)} trials failed, a share of {rate:g} may",
+            is_failure=True,
+        )
+    return None
+
+
+def _target(settings: Settings, ended: Sequence[FrozenTrial]) -> Stop | None:
+    if settings.target is None:
+        return None
+    sign = _sign(settings)
+    for trial in ended:
+        counts = trial.state is TrialState.COMPLETE and is_feasible(trial)
+        if counts and sign * trial.values[0] >= sign * settings.target:
+            return Stop(
+                "target",
+                f"trial {trial.number} reached {trial.values[0]:g}, the target is "
+                f"{settings.target:g}",
+            )
+    return None
+
+
+def _number(total: int | None, ended: Sequence[FrozenTrial]) -> Stop | None:
+    if total is None or len(ended) < total:
+        return None
+    return Stop("n_trials", f"{total} {'trial has' if total == 1 else 'trials have'} ended")
+
+
+def _patience(settings: Settings, ended: Sequence[FrozenTrial]) -> Stop | None:
+    if settings.patience is None:
+        return None
+    sign, best, waited = _sign(settings), None, 0
+    finished = [t for t in ended if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    for trial in sorted(finished, key=lambda t: t.datetime_complete):
+        counts = trial.state is TrialState.COMPLETE and is_feasible(trial)
+        if counts and (best is None or sign * trial.values[0] > sign * best):
+            best, waited = trial.values[0], 0
+        elif best is not None:
+            waited += 1
+    if waited < settings.patience:
+        return None
+    return Stop("patience", f"{waited} trials ended without improving on {best:g}")
+
+
+def _sign(settings: Settings) -> int:
+    return 1 if settings.direction[0] == "maximize" else -1
