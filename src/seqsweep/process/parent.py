@@ -9,13 +9,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process import child
+from seqsweep.process import child, preloading
 from seqsweep.process.messages import Point, Report, Stopped
 
 # Hears each report of a trial; gives True where the trial is to stop.
@@ -33,9 +34,14 @@ _FORKSERVER = multiprocessing.get_context("forkserver")
 _REAPING = threading.Lock()
 
 
-def preload(modules: Iterable[str]) -> None:
-    """Names what the forkserver imports before it forks the first trial; call it before that."""
-    _FORKSERVER.set_forkserver_preload(["__main__", child.__name__, *modules])
+def preload(modules: Iterable[str], log: Path) -> None:
+    """Names what the forkserver imports before it forks the first trial; call it before that.
+
+    What the modules print goes into the file `log`.
+    """
+    preloading.order(modules, log)
+    ours = (child.__name__, f"{preloading.__package__}.preloaded")  # which only it may import
+    _FORKSERVER.set_forkserver_preload(["__main__", *ours])
 
 
 class TrialProcess:

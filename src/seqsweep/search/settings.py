@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from hydra.utils import get_method
@@ -165,6 +167,7 @@ class Settings:
         settings = checked(cls, values, prefix="hydra.sweeper")
         for field in ("check", "evaluate_best", "custom_search_space"):
             settings.function(field)
+        settings._check_preload()
         return settings
 
     def function(self, field: Literal["check", "evaluate_best", "custom_search_space"]) -> Any:
@@ -178,6 +181,13 @@ class Settings:
             raise ConfigError(
                 f"hydra.sweeper.{field}={name!r} names no function; accepted is module.function"
             ) from error
+
+    def _check_preload(self) -> None:
+        """Looks for each module's outermost package, which imports nothing."""
+        for name in self.preload:
+            top = name.partition(".")[0]
+            if not top.isidentifier() or (top not in sys.modules and find_spec(top) is None):
+                raise ConfigError(f"hydra.sweeper.preload: there is no module {name!r}")
 
 
 def _plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ def run(plan: Plan, console: Console) -> int:
         UserError: a store or a folder cannot be used.
     """
     storage = plan.open_storage()
-    preload(plan.settings.preload)
+    preload(plan.settings.preload, plan.folder / "preload.log")
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking)
