@@ -7,7 +7,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from seqsweep.arguments import check_the_sweep, name_the_sweep
+from seqsweep.arguments import check_the_sweep, name_the_sweep, run_or_tell
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,4 +24,4 @@ if __name__ == "__main__":
     ConfigStore.instance().store(name="project", node={"root": str(ROOT)})
     sys.argv = name_the_sweep(sys.argv)
     check_the_sweep(ROOT / "sweeps", sys.argv)
-    main()
+    run_or_tell(main)

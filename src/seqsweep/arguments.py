@@ -1,15 +1,19 @@
-"""The command line before Hydra sees it: the bare word `sweep`, and the file that it names."""
+"""Around Hydra: the command line before it sees it, and what it says of one that is wrong."""
 
 import itertools
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from hydra.errors import CompactHydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.errors import reason
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's options that take the next argument as their value.
 TAKES_VALUE = {"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 TAKES_VALUE |= {"--package", "-p", "--experimental-rerun"}
@@ -36,3 +40,35 @@ def name_the_sweep(argv: list[str]) -> list[str]:
         is_bare = word == "sweep" and before not in TAKES_VALUE
         named.append("sweep=default" if is_bare else word)
     return named
+
+
+def run_or_tell(main: Callable[[], None]) -> None:
+    """Runs a Hydra program; ends it with one sentence where Hydra cannot compose its config.
+
+    Hydra itself prints several lines. Where the user asks it for the whole error, he gets that.
+    """
+    if os.environ.get(FULL_ERROR) == "1":
+        return main()
+    os.environ[FULL_ERROR] = "1"  # for this alone it raises what it cannot compose
+    try:
+        return main()
+    except CompactHydraException as error:
+        override = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
+        sys.exit(f"error: {override}{one_sentence(str(error), str(error.__cause__ or ''))}")
+
+
+def one_sentence(*texts: str) -> str:
+    """Joins the lines of Hydra's errors, without OmegaConf's inner types and the search path."""
+    parts: list[str] = []
+    for line in dict.fromkeys(line.strip() for text in texts for line in text.splitlines()):
+        if line.startswith("Config search path"):
+            break
+        if line.startswith("full_key: "):
+            parts[-1] += f" at {line.removeprefix('full_key: ')}"
+        elif parts and parts[-1].endswith(":"):
+            parts[-1] += f" {line}"
+        elif parts and parts[-1].startswith("Available options"):
+            parts[-1] += f", {line}"
+        elif line and not line.startswith(("object_type", "reference_type", "See https")):
+            parts.append(line.removesuffix("."))
+    return "; ".join(parts)

@@ -250,7 +250,8 @@ def _sentence(error: ErrorDetails, prefix: str) -> str:
     key, value = ".".join([prefix, *parts] if prefix else parts), error["input"]
     match error["type"]:
         case "value_error":
-            return f"{key}: {error['msg'].removeprefix('Value error, ')}"
+            reason = error["msg"].removeprefix("Value error, ")
+            return f"{key}: {reason}" if parts else f"{prefix}.{reason}"
         case "missing":
             return f"{key} is not set"
         case "unexpected_keyword_argument" if section:

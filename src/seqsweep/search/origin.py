@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig
 
-FIELD = re.compile(r"hydra\.sweeper[.:]\s?(\w+)")
+FIELD = re.compile(r"hydra\.sweeper\.(\w+)")
 
 
 def with_origin(message: str, config: DictConfig) -> str:
@@ -28,7 +28,8 @@ def with_origin(message: str, config: DictConfig) -> str:
 
 
 def _on_command_line(config: DictConfig, field: str) -> bool:
-    keys = [line.partition("=")[0].lstrip("+~") for line in config.hydra.overrides.hydra]
+    lines = config.hydra.overrides.hydra
+    keys = [line.partition("=")[0].lstrip("+~").replace("/", ".") for line in lines]
     return any(f"{key}.".startswith(f"hydra.sweeper.{field}.") for key in keys)
 
 
@@ -45,10 +46,15 @@ def _files(config: DictConfig) -> Iterator[Path]:
 
 
 def _sets(path: Path, field: str) -> bool:
+    """Says whether the file sets the field, by a value or by an option of its defaults list."""
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError):
         return False
+    defaults = values.get("defaults", []) if isinstance(values, dict) else []
+    options = [key for entry in defaults if isinstance(entry, dict) for key in entry]
+    if any(key.split()[-1].lstrip("/") == f"hydra/sweeper/{field}" for key in options):
+        return True
     for key in ("hydra", "sweeper"):
         values = values.get(key) if isinstance(values, dict) else None
     return isinstance(values, dict) and field in values

@@ -82,9 +82,12 @@ class Plan:
         jobs = Jobs(settings, space, function, hydra_context, master)
         claim = Claim(jobs)
         jobs.call_study(claim.given_name or claim.base)  # the folder's name may hold it
-        make_sampler(settings.sampler, space, seed=settings.seed)
+        try:
+            make_sampler(settings.sampler, space, seed=settings.seed)
+            known = _known_points(settings, space, jobs)
+        except UserError as error:
+            raise _with_place(settings, error) from error
         _check_pruner(settings)
-        known = _known_points(settings, space, jobs)
         n_trials = settings.n_trials or (None if settings.timeout else N_TRIALS)
         if is_grid(settings.sampler):
             n_trials = min(settings.n_trials or len(known), len(known))
@@ -173,17 +176,7 @@ class Plan:
                 if check is not None:
                     check(config)
             except UserError as error:
-                raise self._with_place(error) from error
-
-    def _with_place(self, error: UserError) -> UserError:
-        """Gives the error with the place in the sweep's config of each parameter that it names."""
-        said = str(error).rpartition(CANNOT_BE_COMPOSED)[2]
-        places = [
-            f"hydra.sweeper.params.{key}"
-            for key in self.settings.params or {}
-            if re.search(rf"(?<![\w.]){re.escape(key.lstrip('+'))}(?![\w.])", said)
-        ]
-        return type(error)(f"{error} ({', '.join(places)})") if places else error
+                raise _with_place(self.settings, error) from error
 
     def _some_points(self) -> Iterator[dict[str, Value]]:
         if self.settings.custom_search_space is None:
@@ -200,6 +193,17 @@ class Plan:
                     f"hydra.sweeper.custom_search_space={self.settings.custom_search_space} "
                     f"failed: {type(error).__name__}: {reason(error)}"
                 ) from error
+
+
+def _with_place(settings: Settings, error: UserError) -> UserError:
+    """Gives the error with the place in the sweep's config of each parameter that it names."""
+    said = str(error).rpartition(CANNOT_BE_COMPOSED)[2]
+    places = [
+        f"hydra.sweeper.params.{key}"
+        for key in settings.params or {}
+        if re.search(rf"(?<![\w.]){re.escape(key.lstrip('+'))}(?![\w.])", said)
+    ]
+    return type(error)(f"{error} ({', '.join(places)})") if places else error
 
 
 def _check_pruner(settings: Settings) -> None:

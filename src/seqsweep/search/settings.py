@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
-from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -24,7 +24,7 @@ from seqsweep.config import (
     checked,
     frozen,
 )
-from seqsweep.errors import ConfigError
+from seqsweep.errors import ConfigError, first_line
 from seqsweep.process.messages import OBJECTIVE
 
 CURRENT = "current"  # among `enqueue`: the values that the config has now
@@ -129,17 +129,23 @@ class Settings:
     @model_validator(mode="after")
     def _fits_its_objectives(self) -> Settings:
         if len(self.direction) == 1 and len(self.metric) > 1:
-            raise ValueError(f"metric={list(self.metric)} names several, but direction only one")
+            raise ValueError(
+                f"direction={self.direction[0]} is of one objective, but "
+                f"metric={list(self.metric)} names several"
+            )
         if len(self.direction) == 1:
             return self
         if self.metric and len(self.metric) != len(self.direction):
             raise ValueError(
-                f"metric={list(self.metric)} names {len(self.metric)} where direction names "
-                f"{len(self.direction)}: give one name for each, or none"
+                f"direction={list(self.direction)} names {len(self.direction)} objectives, but "
+                f"metric={list(self.metric)} {len(self.metric)}: give a name for each, or none"
             )
         for field in ("target", "patience"):
             if getattr(self, field) is not None:
-                raise ValueError(f"{field} counts one objective, but direction names several")
+                raise ValueError(
+                    f"{field}={getattr(self, field)} is for one objective, but "
+                    f"direction={list(self.direction)} names several"
+                )
         return self
 
     @property
@@ -176,11 +182,14 @@ class Settings:
         if name is None:
             return None
         try:
-            return get_method(name)
+            function = pkgutil.resolve_name(name)
         except Exception as error:
             raise ConfigError(
-                f"hydra.sweeper.{field}={name!r} names no function; accepted is module.function"
+                f"hydra.sweeper.{field}={name!r} names no function: {first_line(error)}"
             ) from error
+        if not callable(function):
+            raise ConfigError(f"hydra.sweeper.{field}={name!r} is no function")
+        return function
 
     def _check_preload(self) -> None:
         """Looks for each module's outermost package, which imports nothing."""
