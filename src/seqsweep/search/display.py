@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Report
@@ -62,6 +63,17 @@ def show_outcome(outcome: Outcome, names: Sequence[str]) -> str:
             return f"failed: {reason}"
 
 
+class _Bars(Progress):
+    """Bars below a line that tells of the best trial so far."""
+
+    best = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        if self.best:
+            yield Text.from_markup(self.best, overflow="ellipsis")
+        yield self.make_tasks_table(self.tasks)
+
+
 class Shown:
     """A trial on the screen."""
 
@@ -99,7 +111,7 @@ class Display:
         self._counts: collections.Counter[str] = collections.Counter()
         self._seconds = 0.0  # that the ended trials took
         self._lock = threading.Lock()
-        self._progress = Progress(
+        self._progress = _Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[says]}"),
@@ -108,7 +120,6 @@ class Display:
             transient=True,
             disable=not is_live(console),
         )
-        self._best = self._progress.add_task("best", visible=False, says="", total=1, completed=1)
         self._whole = self._progress.add_task("sweep", total=total, says="")
 
     def __enter__(self) -> Display:
@@ -122,7 +133,7 @@ class Display:
     def trial(self, number: int, slot: str, params: Mapping[str, Any]) -> Iterator[Shown]:
         """Shows a bar for the trial while in this block."""
         says = escape(show_params(params))
-        bar = self._progress.add_task(f"{slot}  trial {number}", total=1.0, says=says)
+        bar = self._progress.add_task(f"{slot}  trial {number}", total=None, says=says)
         with self._lock:
             self._counts["running"] += 1
             self._move_whole()
@@ -133,11 +144,13 @@ class Display:
 
     def move(self, bar: TaskID, report: Report) -> None:
         """Moves the bar of a trial."""
-        fields = {}
+        fields: dict[str, Any] = {}
+        if report.done is not None:
+            fields |= {"completed": report.done, "total": 1.0}
         if report.judge is not None:
             metrics = report.judge.metrics
             fields["says"] = escape(show_values(list(metrics), list(metrics.values())))
-        self._progress.update(bar, completed=report.done, **fields)
+        self._progress.update(bar, **fields)
 
     def print(
         self,
@@ -161,10 +174,8 @@ class Display:
                 self._seconds += seconds
             done = sum(self._counts[word] for word in WORDS.values())
             if best:
-                says = f"{label}  {text.removeprefix('completed  ')}  {shown}"
-                self._progress.update(
-                    self._best, visible=True, description=f"best   trial {says}", says=""
-                )
+                values = text.removeprefix("completed  ")
+                self._progress.best = f"best   trial {label}  {values}  [dim]{shown}[/]"
             self._move_whole()
             width = len(str(self._total or ""))
             of = f"{done:{width}}/{self._total}" if self._total else f"{done}"
@@ -188,4 +199,6 @@ class Display:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
