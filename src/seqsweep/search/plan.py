@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,18 +18,12 @@ from optuna.storages import BaseStorage
 from seqsweep.errors import SearchError, reason
 from seqsweep.folders import make_folder
 from seqsweep.process.child import Job
+from seqsweep.search.points import count_trials, points_wait, queue_points
+from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space, Value
-from seqsweep.search.study import (
-    create_study,
-    is_grid,
-    last_number,
-    make_pruner,
-    make_sampler,
-    open_storage,
-    queue_grid,
-)
+from seqsweep.search.study import create_study, last_number, open_storage, sampler_class
 from seqsweep.tracking.provenance import git_tags
 
 N_TRIALS = 20  # of a sweep that does not say how many, as Hydra's own Optuna sweeper has it
@@ -75,11 +68,9 @@ class Plan:
                 "there is nothing to search: choose a sweep file, as sweep=NAME, or give a key of "
                 "the config several values, as key=1,2 or key=interval(0,1)"
             )
-        make_sampler(settings.sampler, space, seed=settings.seed)
-        n_trials = settings.n_trials or N_TRIALS
-        if is_grid(settings.sampler):
-            n_trials = math.prod(map(len, space.grid().values()))
-        make_pruner(settings.pruner)
+        rehearse(settings, space)
+        kind = sampler_class(settings.sampler)
+        n_trials = count_trials(kind, space, settings.n_trials, N_TRIALS)
         plan = cls(settings, space, n_trials, function, hydra_context, master)
         plan._call_study(settings.study_name or plan._base)  # the folder's name may hold it
         plan.slots()
@@ -121,14 +112,20 @@ class Plan:
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
-                if is_grid(self.settings.sampler):
-                    queue_grid(study, self.space)
+                self._queue_points(study)
                 OmegaConf.save(self.master, self.folder / OWN_FILE)
                 return study
             self._give_back()
             if self.settings.study_name is not None:
                 raise self._taken()
             self._name_after(last_number(storage, self._base))  # another sweep was faster
+
+    def _queue_points(self, study: optuna.Study) -> None:
+        """Lets the points wait where the sampler is one that tries them all."""
+        kind, seed = sampler_class(self.settings.sampler), self.settings.sampler.get("seed")
+        if points_wait(kind, len(self.slots())):
+            seed = self.settings.seed if seed is None else seed
+            queue_points(study, kind, self.space, n_trials=self.n_trials, seed=seed)
 
     @property
     def _base(self) -> str:

@@ -42,6 +42,7 @@ def run_or_exit(
     config: DictConfig,
 ) -> None:
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
+    silence_optuna()
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
@@ -64,7 +65,6 @@ def run(plan: Plan, console: Console) -> int:
     Raises:
         UserError: a store or a folder cannot be used.
     """
-    silence_optuna()
     storage = plan.open_storage()
     preload(plan.settings.preload)
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
