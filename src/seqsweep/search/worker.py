@@ -76,6 +76,7 @@ class Session:
         self._display = Display(Terminal(), total=plan.n_trials, metric=plan.metric)
         self._suggesting = threading.Lock()
         self._composing = threading.Lock()
+        self._judging = threading.Lock()
         self._running: dict[int, TrialProcess] = {}
         self._interrupted = threading.Event()
 
@@ -167,7 +168,8 @@ class Session:
         if metric not in judge.metrics:
             return False
         trial.report(judge.metrics[metric], judge.step)
-        return trial.should_prune()
+        with self._judging:  # two at once set up Hyperband's brackets twice, which breaks the study
+            return trial.should_prune()
 
     def _keep_result(self, trial: optuna.Trial, job: Job, run: Run, value: float) -> None:
         """Records the trial's value, and the MLflow model if the trial left one in its folder."""
