@@ -60,7 +60,6 @@ STOPS = {
     "timeout": ["hydra.sweeper.timeout=3", "sleep=0.1", "x=interval(0.0,1.0)"],
     "target": ["hydra.sweeper.target=0.6", "x=interval(0.0,0.5)"],
     "patience": ["hydra.sweeper.patience=2", "x=choice(0,1)"],
-    "sampler": ["hydra/sweeper/sampler=brute_force", "x=range(0,3)"],
 }
 
 

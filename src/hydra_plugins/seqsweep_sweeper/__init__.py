@@ -92,31 +92,104 @@ class SeqsweepSweeper(Sweeper):
         )
 
 
-OPTUNA = "optuna"
+SAMPLERS = "optuna.samplers"
+PRUNERS = "optuna.pruners"
+# What a user usually sets of each class, by its own names; any other argument may be added.
 OPTIONS = {
     "sampler": {
         "tpe": {
-            "_target_": f"{OPTUNA}.samplers.TPESampler",
+            "_target_": f"{SAMPLERS}.TPESampler",
             "seed": None,
             "n_startup_trials": 10,
             "multivariate": True,
             "constant_liar": True,
         },
-        "random": {"_target_": f"{OPTUNA}.samplers.RandomSampler", "seed": None},
-        "grid": {"_target_": f"{OPTUNA}.samplers.GridSampler"},
+        "random": {"_target_": f"{SAMPLERS}.RandomSampler", "seed": None},
+        "gp": {
+            "_target_": f"{SAMPLERS}.GPSampler",
+            "seed": None,
+            "n_startup_trials": 10,
+            "deterministic_objective": False,
+        },
+        "cmaes": {
+            "_target_": f"{SAMPLERS}.CmaEsSampler",
+            "seed": None,
+            "n_startup_trials": 1,
+            "popsize": None,
+        },
+        "qmc": {
+            "_target_": f"{SAMPLERS}.QMCSampler",
+            "seed": None,
+            "qmc_type": "sobol",
+            "scramble": True,  # else the seed says nothing and the first point is the lowest corner
+        },
+        "nsgaii": {"_target_": f"{SAMPLERS}.NSGAIISampler", "seed": None, "population_size": 50},
+        "grid": {"_target_": f"{SAMPLERS}.GridSampler"},
+        "brute_force": {"_target_": f"{SAMPLERS}.BruteForceSampler", "seed": None},
     },
     "pruner": {
-        "none": {"_target_": f"{OPTUNA}.pruners.NopPruner"},
+        "none": {"_target_": f"{PRUNERS}.NopPruner"},
         "median": {
-            "_target_": f"{OPTUNA}.pruners.MedianPruner",
+            "_target_": f"{PRUNERS}.MedianPruner",
             "n_startup_trials": 5,
+            "n_warmup_steps": 0,
+        },
+        "percentile": {
+            "_target_": f"{PRUNERS}.PercentilePruner",
+            "percentile": 25.0,
+            "n_startup_trials": 5,
+            "n_warmup_steps": 0,
+        },
+        "asha": {
+            "_target_": f"{PRUNERS}.SuccessiveHalvingPruner",
+            "min_resource": 1,  # "auto" prunes nothing until a trial has completed
+            "reduction_factor": 4,
+            "min_early_stopping_rate": 0,
+        },
+        "hyperband": {
+            "_target_": f"{PRUNERS}.HyperbandPruner",
+            "min_resource": 1,
+            "max_resource": "auto",
+            "reduction_factor": 3,
+        },
+        "patient": {
+            "_target_": f"{PRUNERS}.PatientPruner",
+            "wrapped_pruner": {"_target_": f"{PRUNERS}.MedianPruner"},
+            "patience": 3,
+            "min_delta": 0.0,
+        },
+        "wilcoxon": {
+            "_target_": f"{PRUNERS}.WilcoxonPruner",
+            "p_threshold": 0.1,
+            "n_startup_steps": 2,
+        },
+        "threshold": {
+            "_target_": f"{PRUNERS}.ThresholdPruner",
+            "lower": None,
+            "upper": None,
             "n_warmup_steps": 0,
         },
     },
 }
 
+
+class _Shared(dict):
+    """A group of options of which copies of the store share the one that there is.
+
+    Hydra copies its whole store a hundred times at every start; these options in it would cost
+    `--help` 0.25 s. What it loads from the store it copies once more, so nothing is changed here.
+    """
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
 store = ConfigStore.instance()
 store.store(group="hydra/sweeper", name="seqsweep", node=SeqsweepSweeperConf, provider="seqsweep")
 for group, options in OPTIONS.items():
-    for name, node in options.items():
+    sweepers = store.repo["hydra"]["sweeper"]
+    sweepers[group] = _Shared(sweepers.get(group, {}))  # another plugin may have options there
+    for name, values in options.items():
+        # Without `struct` Hydra takes keys that are not listed here; `seqsweep.search` checks them.
+        node = DictConfig(values, flags={"struct": False})
         store.store(group=f"hydra/sweeper/{group}", name=name, node=node, provider="seqsweep")

@@ -101,8 +101,8 @@ class Parameter:
                 count = round((high - low) / step) + 1
                 return [float(Decimal(repr(low)) + i * Decimal(repr(step))) for i in range(count)]
         raise SearchError(
-            f"the grid sampler cannot count the values of {self.text}; give it a choice or a "
-            "range, or take another sampler, as hydra/sweeper/sampler=tpe"
+            f"{self.text} has no end of values, and as hydra.sweeper.sampler grid and brute_force "
+            "try them all; give it a choice or a range, or take hydra/sweeper/sampler=tpe"
         )
 
     def read(self, value: Value) -> Value:

@@ -12,6 +12,7 @@ import cloudpickle
 import optuna
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 
@@ -19,17 +20,19 @@ from seqsweep.errors import SearchError, UserError, reason
 from seqsweep.search.claim import Claim
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.parameter import Value
+from seqsweep.search.points import in_order, points_wait, tries_all
+from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import CURRENT, Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
 from seqsweep.search.study import (
     can_prune,
     create_study,
-    is_grid,
     last_number,
     make_pruner,
     make_sampler,
     open_storage,
+    sampler_class,
 )
 from seqsweep.tracking.provenance import git_tags
 
@@ -82,20 +85,20 @@ class Plan:
         jobs = Jobs(settings, space, function, hydra_context, master)
         claim = Claim(jobs)
         jobs.call_study(claim.given_name or claim.base)  # the folder's name may hold it
-        try:
-            make_sampler(settings.sampler, space, seed=settings.seed)
-            known = _known_points(settings, space, jobs)
-        except UserError as error:
-            raise _with_place(settings, error) from error
-        _check_pruner(settings)
-        n_trials = settings.n_trials or (None if settings.timeout else N_TRIALS)
-        if is_grid(settings.sampler):
-            n_trials = min(settings.n_trials or len(known), len(known))
         n_jobs = None if settings.n_jobs == "auto" else settings.n_jobs
         slots = make_slots(settings.devices, n_jobs)
+        try:
+            sampler = make_sampler(
+                settings.sampler, space, seed=settings.seed, is_extended=settings.is_extended
+            )
+            n_trials, known = _count(settings, space, jobs, n_slots=len(slots))
+        except UserError as error:
+            raise _with_place(settings, error) from error
+        pruner = _check_pruner(settings)
         plan = cls(settings, space, jobs, claim, n_trials, known, slots)
         _check_function(function)
         plan._check_configs()
+        rehearse(sampler, pruner, settings.direction, plan.suggest)
         return plan
 
     @property
@@ -206,13 +209,14 @@ def _with_place(settings: Settings, error: UserError) -> UserError:
     return type(error)(f"{error} ({', '.join(places)})") if places else error
 
 
-def _check_pruner(settings: Settings) -> None:
+def _check_pruner(settings: Settings) -> BasePruner:
     pruner = make_pruner(settings.pruner)
     if len(settings.direction) > 1 and can_prune(pruner):
         raise SearchError(
             f"hydra.sweeper.pruner {type(pruner).__name__} judges one objective, but "
             "hydra.sweeper.direction names several; take hydra/sweeper/pruner=none"
         )
+    return pruner
 
 
 def _check_function(function: Callable[[DictConfig], Any]) -> None:
@@ -225,20 +229,29 @@ def _check_function(function: Callable[[DictConfig], Any]) -> None:
         ) from error
 
 
-def _known_points(settings: Settings, space: Space, jobs: Jobs) -> list[dict[str, Value]]:
-    """Gives the points that wait in the study before its first trial."""
-    if not is_grid(settings.sampler):
-        return [
+def _count(
+    settings: Settings, space: Space, jobs: Jobs, *, n_slots: int
+) -> tuple[int | None, list[dict[str, Value]]]:
+    """Gives how many trials there are, None for as many as the time allows, and the known points.
+
+    The known ones wait in the study before its first trial.
+    """
+    kind = sampler_class(settings.sampler)
+    if not tries_all(kind) or settings.is_extended:
+        known = [
             _current(space, jobs) if point == CURRENT else _known(space, point, f"enqueue.{i}")
             for i, point in enumerate(settings.enqueue)
         ]
-    for field in ("enqueue", "custom_search_space"):
-        if getattr(settings, field):
-            raise SearchError(
-                f"hydra.sweeper.{field} does not go with the grid sampler, which counts its points "
-                "before the first trial; take another one, as hydra/sweeper/sampler=brute_force"
-            )
-    return space.points()
+        return settings.n_trials or (None if settings.timeout else N_TRIALS), known
+    if settings.enqueue:
+        raise SearchError(
+            f"hydra.sweeper.enqueue does not go with {kind.__name__}, which tries every point "
+            "anyway; take another sampler, as hydra/sweeper/sampler=tpe"
+        )
+    seed = settings.sampler.get("seed")
+    points = in_order(kind, space, settings.seed if seed is None else seed)
+    n_trials = min(settings.n_trials or len(points), len(points))
+    return n_trials, points if points_wait(kind, n_slots) else []
 
 
 def _known(space: Space, point: dict[str, Any], field: str) -> dict[str, Value]:

@@ -36,6 +36,7 @@ class Runner:
         self._sweep_run = sweep_run
         self._tags = {**plan.tags(), "seqsweep.study": plan.study_name}
         self._composing = threading.Lock()
+        self._judging = threading.Lock()
         self.interrupt = Interrupt()
 
     def run(
@@ -163,7 +164,8 @@ class Runner:
         if metric not in judge.metrics:
             return False
         trial.report(judge.metrics[metric], judge.step)
-        return trial.should_prune()
+        with self._judging:  # two at once set up Hyperband's brackets twice, which breaks the study
+            return trial.should_prune()
 
     def _constrain(
         self, trial: optuna.Trial, run: Run, outcome: Outcome, last: Mapping[str, Point]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class SeededByNumber(BaseSampler):
     def __init__(self, make: Callable[[int], BaseSampler]) -> None:
         self._make = make
         self._samplers: dict[int, BaseSampler] = {}
+        self._relative = threading.Lock()
 
     def _of(self, trial: FrozenTrial) -> BaseSampler:
         if trial.number not in self._samplers:
@@ -40,8 +42,12 @@ class SeededByNumber(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Asks the trial's sampler."""
-        return self._of(trial).sample_relative(study, trial, search_space)
+        """Asks the trial's sampler, one trial after the other.
+
+        QMC reads its place in the sequence and writes the next one: two at once would get the same.
+        """
+        with self._relative:
+            return self._of(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any

@@ -162,6 +162,11 @@ class Settings:
             return [OBJECTIVE]
         return [f"{OBJECTIVE}_{name}" for name in self.names]
 
+    @property
+    def is_extended(self) -> bool:
+        """Says whether a function adds to the space."""
+        return self.custom_search_space is not None
+
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Settings:
         """Checks what Hydra composed.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
+import secrets
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,18 +12,20 @@ from typing import Any
 import numpy as np
 import optuna
 import sqlalchemy
-from hydra.utils import get_class, instantiate
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError, UserError, first_line
+from seqsweep.search.build import TARGET, build, class_of, deal
+from seqsweep.search.points import check_space, points_wait
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
 from seqsweep.stores import make_whole, sqlite_url
 
 SQLITE_TIMEOUT_S = 60
+SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
 
 
 def open_storage(place: str) -> BaseStorage:
@@ -98,40 +101,60 @@ def last_number(storage: BaseStorage, base: str) -> int:
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
-def is_grid(config: dict[str, Any]) -> bool:
-    """Says whether the sampler is Optuna's grid sampler."""
-    return issubclass(_class(config, BaseSampler, "sampler"), GridSampler)
+def sampler_class(config: dict[str, Any]) -> type:
+    """Gives the class of the sampler.
+
+    Raises:
+        SearchError: the config names no sampler.
+    """
+    return class_of(config, BaseSampler, SAMPLER)
 
 
 def make_sampler(
-    config: dict[str, Any], space: Space, *, seed: int | None, n_slots: int = 1
+    config: dict[str, Any],
+    space: Space,
+    *,
+    seed: int | None,
+    n_slots: int = 1,
+    is_extended: bool = False,
 ) -> BaseSampler:
-    """Builds the sampler; one without a seed gets `seed`.
+    """Builds the sampler; what has no seed of its own gets `seed`.
 
-    A grid is not sampled: its points wait in the study (`Space.points`), since with several slots
-    Optuna's own sampler may draw a point twice and another never.
+    `is_extended` says that a function of the user's adds to the space.
 
     Raises:
         SearchError: it cannot be built, or cannot sample this space.
     """
-    if is_grid(config):
-        space.points()
+    kind = sampler_class(config)
+    check_space(kind, config, space, is_extended=is_extended)
+    if points_wait(kind, n_slots, is_extended=is_extended):
         return RandomSampler()  # only asked for what does not wait
-    arguments = dict(config)
-    kind = _class(arguments, BaseSampler, "sampler")
-    if "seed" not in inspect.signature(kind).parameters:
-        return _build(arguments, kind, "sampler")
-    if arguments.get("seed") is None:
-        arguments["seed"] = seed
-    # a quasi-random sequence is one for all trials, and its place in it lies in the study
-    if n_slots == 1 or arguments["seed"] is None or issubclass(kind, QMCSampler):
-        return _build(arguments, kind, "sampler")
-    return SeededByNumber(partial(_seeded, arguments, kind))
+    seeded = deal(config, lambda _kind, own: seed if own is None else own, SAMPLER)
+    # A class that is not Optuna's may keep in its instance what it has learned
+    if n_slots == 1 or kind.__module__.partition(".")[0] != "optuna":
+        return build(seeded, BaseSampler, SAMPLER)
+    return SeededByNumber(partial(_sampler_of, seeded, secrets.randbits(32)))
 
 
-def _seeded(arguments: dict[str, Any], kind: type, number: int) -> BaseSampler:
-    (seed,) = np.random.SeedSequence([arguments["seed"], number]).generate_state(1)
-    return _build({**arguments, "seed": int(seed)}, kind, "sampler")
+def _sampler_of(config: dict[str, Any], chance: int, number: int) -> BaseSampler:
+    """Builds a trial's own sampler, whose seed goes by the trial's number.
+
+    All samplers of Optuna 5.0 can be made anew for each trial, as each process of a distributed
+    study does: TPE, GP and random read the finished trials, CMA-ES keeps its optimiser and NSGA-II
+    its generations in the study, QMC its place in the sequence. In the instance GP only keeps where
+    the next fit of its kernel starts.
+    """
+
+    def dealt(kind: type, own: int | None) -> int:
+        base = chance if own is None else own
+        if issubclass(kind, QMCSampler):
+            return base  # scrambles the one sequence that all trials share
+        return int(np.random.SeedSequence([base, number]).generate_state(1)[0])
+
+    if issubclass(sampler_class(config), QMCSampler):
+        first = {TARGET: "optuna.samplers.RandomSampler", "seed": config["seed"]}
+        config = {"independent_sampler": first, **config}
+    return build(deal(config, dealt, SAMPLER), BaseSampler, SAMPLER)
 
 
 def make_pruner(config: dict[str, Any]) -> BasePruner:
@@ -140,7 +163,7 @@ def make_pruner(config: dict[str, Any]) -> BasePruner:
     Raises:
         SearchError: it cannot be built.
     """
-    return _build(config, _class(config, BasePruner, "pruner"), "pruner")
+    return build(config, BasePruner, PRUNER)
 
 
 def can_prune(pruner: BasePruner) -> bool:
@@ -148,26 +171,10 @@ def can_prune(pruner: BasePruner) -> bool:
     return not isinstance(pruner, NopPruner)
 
 
-def _class(config: dict[str, Any], base: type, role: str) -> type:
-    target = config.get("_target_")
-    try:
-        kind = get_class(target)
-    except Exception as error:
-        raise SearchError(f"hydra.sweeper.{role}._target_={target!r} names no class") from error
-    if not issubclass(kind, base):
-        raise SearchError(f"hydra.sweeper.{role}._target_={target!r} is no {base.__name__}")
-    return kind
-
-
-def _build(arguments: dict[str, Any], kind: type, role: str) -> Any:
-    given = {key: value for key, value in arguments.items() if key != "_target_"}
-    try:
-        return instantiate({"_target_": arguments["_target_"]}, **given)
-    except Exception as error:
-        why = first_line(error.__cause__ or error)
-        raise SearchError(f"hydra.sweeper.{role} {kind.__name__} cannot be built: {why}") from error
-
-
 def silence_optuna() -> None:
-    """Keeps Optuna's own lines off the screen: the display says the same, once."""
+    """Keeps Optuna's own lines off the screen: the display says the same, once.
+
+    Nor is a user told at each trial that the option by that name is experimental to Optuna.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

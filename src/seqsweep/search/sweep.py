@@ -49,9 +49,9 @@ def run_or_exit(
     config: DictConfig,
 ) -> None:
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
+    silence_optuna()
     try:
         with handled_by(interrupt):
-            silence_optuna()
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
             code = run(plan, Terminal())

@@ -60,7 +60,11 @@ class Session:
         self._plan = plan = worker.plan
         self._settings = settings = plan.settings
         sampler = make_sampler(
-            settings.sampler, plan.space, seed=settings.seed, n_slots=len(plan.slots)
+            settings.sampler,
+            plan.space,
+            seed=settings.seed,
+            n_slots=len(plan.slots),
+            is_extended=settings.is_extended,
         )
         self._study = optuna.load_study(
             study_name=plan.study_name,
