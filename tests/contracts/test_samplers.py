@@ -263,3 +263,15 @@ def test_a_sampler_refuses_what_it_cannot_search_and_nothing_else(name):
         assert f"x={KINDS[kind][0]}" in why
         assert "hydra/sweeper/sampler=tpe" in why
         assert "\n" not in why
+
+
+def test_groups_change_nothing_for_tpe_where_every_trial_has_every_parameter():
+    """The option has them for spaces in which a parameter exists only with some values."""
+    trials = []
+    for group in (True, False):
+        config = {**SAMPLERS["tpe"], "group": group}
+        space = read(*(f"p{i}={text}" for i, (text, _) in enumerate(KINDS.values())))
+        study = optuna.create_study(sampler=make_sampler(config, space, seed=SEED))
+        study.optimize(lambda t, space=space: cost({"x": 0, "y": space.suggest(t)["p4"]}), 24)
+        trials.append([trial.params for trial in study.trials])
+    assert trials[0] == trials[1]

@@ -102,6 +102,7 @@ OPTIONS = {
             "seed": None,
             "n_startup_trials": 10,
             "multivariate": True,
+            "group": True,  # learns of conditional parameters too; changes nothing without any
             "constant_liar": True,
         },
         "random": {"_target_": f"{SAMPLERS}.RandomSampler", "seed": None},
