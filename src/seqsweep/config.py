@@ -266,7 +266,7 @@ def _path(error: ErrorDetails) -> tuple[list[str], str]:
 
     Pydantic puts that name behind the section's key: ("model", "gru", "n_hidden").
     """
-    words = [str(word) for word in error["loc"]]
+    words = [str(word) for word in error["loc"] if not isinstance(word, int)]  # a place in a list
     if len(words) > 1 and words[0] in _NAMED:
         return [words[0], *words[2:]], f"{words[0]}={words[1]}"
     return words, ""

@@ -122,7 +122,7 @@ def test_the_tutorial_is_as_the_tutorial_was():
         ("+model.other=3", "model.other=3"),
         ("+other=3", "other=3"),
         ("data.name=cifar", "data"),
-        ("tracking.hidden=[1]", "tracking.hidden.0=1"),
+        ("tracking.hidden=[1]", "tracking.hidden=1"),
         ("data.n_validation=${nosuch}", "nosuch"),
         ("tracking.experiment=''", "tracking.experiment=''"),
         ("seed=4294967296", "seed=4294967296"),

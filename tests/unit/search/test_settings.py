@@ -9,7 +9,7 @@ from seqsweep.search.settings import Constraint
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"direction": "max"}, "direction"),
+        ({"direction": "max"}, "hydra.sweeper.direction='max'"),
         ({"direction": []}, "direction"),
         ({"direction": ["minimize", "maximize"], "metric": ["a"]}, "metric"),
         ({"metric": ["a", "b"]}, "metric"),
