@@ -20,10 +20,12 @@ from seqsweep.tracking import Run
 def best_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Gives the best completed trial, or with several objectives the Pareto front.
 
-    None of them breaks a constraint; empty where there is no such trial.
+    None of them breaks a constraint; empty where there is no such trial. A front goes by the first
+    objective, the best one first.
     """
     if len(study.directions) > 1:
-        return study.best_trials
+        is_maximum = study.directions[0] is StudyDirection.MAXIMIZE
+        return sorted(study.best_trials, key=lambda t: t.values[0], reverse=is_maximum)
     try:
         return [study.best_trial]
     except ValueError:

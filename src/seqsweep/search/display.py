@@ -48,8 +48,9 @@ def show_values(names: Sequence[str], values: Sequence[float]) -> str:
 
 
 def show_value(value: float) -> str:
-    """Writes a metric with four digits behind the point, a large one with six in all."""
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+    """Writes a metric with four digits behind the point, a large or whole one with six in all."""
+    is_count = abs(value) >= 10 and value == round(value)
+    return f"{value:.6g}" if is_count or abs(value) >= 1000 else f"{value:.4f}"
 
 
 def show_outcome(outcome: Outcome, names: Sequence[str]) -> str:
@@ -141,6 +142,10 @@ class Display:
             yield Shown(self, number, params, bar)
         finally:
             self._progress.remove_task(bar)
+
+    def note(self, text: str) -> None:
+        """Prints a line that is about the whole sweep."""
+        self._console.print(f"[yellow]{escape(text)}[/]", highlight=False, soft_wrap=True)
 
     def move(self, bar: TaskID, report: Report) -> None:
         """Moves the bar of a trial."""

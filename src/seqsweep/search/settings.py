@@ -74,6 +74,15 @@ def _point(value: Any) -> Any:
     return value
 
 
+def _option(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(
+            f"{value!r} is an option: choose it with slashes, as hydra/sweeper/pruner=median"
+        )
+    return value
+
+
+Chosen = Annotated[dict[str, Any], BeforeValidator(_option)]
 Rate = Annotated[float, Field(ge=0, le=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Directions = Annotated[
@@ -88,8 +97,8 @@ StudyName = Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
 class Settings:
     """How to search; where the defaults stand: hydra_plugins/, what each means: docs/sweeper.md."""
 
-    sampler: dict[str, Any]
-    pruner: dict[str, Any]
+    sampler: Chosen
+    pruner: Chosen
     direction: Directions
     metric: Names
     constraints: tuple[Annotated[Constraint, BeforeValidator(Constraint.read)], ...]

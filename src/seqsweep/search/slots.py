@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from seqsweep.config import DevicesConfig
 from seqsweep.errors import ConfigError
 
+# TensorFlow reads them when it first uses its device, so also where it was imported before.
+TF_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -28,14 +31,24 @@ def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
     gpus = [] if devices.name == "cpu" else visible_gpus()
     if devices.name == "gpu" and not gpus:
         raise ConfigError(
-            "devices=gpu, but nvidia-smi and CUDA_VISIBLE_DEVICES show none; take devices=cpu"
+            "devices.name=gpu, but nvidia-smi and CUDA_VISIBLE_DEVICES show none; take cpu, as "
+            "devices=cpu, or hydra.sweeper.devices.name=cpu in an app without that group"
         )
     if gpus:
         shares = [gpus[i % len(gpus)] for i in range(n_jobs or len(gpus))]
-        return [Slot(f"gpu:{gpu}", {"CUDA_VISIBLE_DEVICES": gpu}) for gpu in shares]
+        return [
+            Slot(f"gpu:{gpu}", _seeing(gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")) for gpu in shares
+        ]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = n_jobs or max(1, (cores or 1) // devices.threads)
-    return [Slot(f"cpu:{i}", {"CUDA_VISIBLE_DEVICES": "-1"}) for i in range(count)]
+    threads = dict.fromkeys(TF_THREADS, str(devices.threads))
+    return [Slot(f"cpu:{i}", _seeing("-1", **threads)) for i in range(count)]
+
+
+def _seeing(gpu: str, **variables: str) -> dict[str, str]:
+    """Gives the environment of a trial that sees one GPU or none; what the user set stands."""
+    own = {name: value for name, value in variables.items() if name not in os.environ}
+    return {"CUDA_VISIBLE_DEVICES": gpu, **own}
 
 
 def visible_gpus() -> list[str]:

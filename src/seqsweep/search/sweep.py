@@ -201,8 +201,10 @@ def _count(number: int, what: str) -> str:
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
     lines = ["", f"jobs    {plan.folder}"]
-    for best in best_trials(study):
-        if model_id := best.user_attrs.get("mlflow_model_id"):
-            lines.append(f"model   models:/{model_id}")
+    models = [trial.user_attrs.get("mlflow_model_id") for trial in best_trials(study)]
+    if models and len(plan.settings.direction) > 1:
+        lines.append("models  of the front: in the runs with the tag seqsweep.best")
+    elif models and models[0]:
+        lines.append(f"model   models:/{models[0]}")
     for line in [*lines, *how_to_see(tracking)]:
         console.print(escape(line), highlight=False, soft_wrap=True)

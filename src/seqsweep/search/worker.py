@@ -23,7 +23,7 @@ from seqsweep.search.plan import Plan
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRIED, Stop
-from seqsweep.search.study import make_pruner, make_sampler, open_storage, silence_optuna
+from seqsweep.search.study import can_prune, make_pruner, make_sampler, open_storage, silence_optuna
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import open_tracking
@@ -66,11 +66,13 @@ class Session:
             n_slots=len(plan.slots),
             is_extended=settings.is_extended,
         )
+        pruner = make_pruner(settings.pruner)
+        self._prunes = can_prune(pruner)
         self._study = optuna.load_study(
             study_name=plan.study_name,
             storage=open_storage(plan.storage),
             sampler=sampler,
-            pruner=make_pruner(settings.pruner),
+            pruner=pruner,
         )
         self._runner = Runner(plan, open_tracking(settings.tracking), worker.sweep_run)
         self._budget = Budget(settings, plan.n_trials, self._trials)
@@ -105,7 +107,13 @@ class Session:
             self._budget.stop(stop)
             raise SearchError(f"hydra.sweeper.storage: {stop.says}") from error
 
-    def _stop_unless_there_is_leave(self, study: optuna.Study, _trial: FrozenTrial) -> None:
+    def _stop_unless_there_is_leave(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if self._prunes and trial.state is TrialState.COMPLETE and not trial.intermediate_values:
+            self._prunes = False  # said once
+            what = f"{self._settings.metric[0]} was not" if self._settings.metric else "nothing was"
+            self._display.note(
+                f"{what} reported by trial {trial.number}: the pruner cannot judge it"
+            )
         self._budget.give_back()
         if not self._budget.take():
             study.stop()

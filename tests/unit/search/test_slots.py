@@ -34,7 +34,18 @@ def test_without_a_gpu_each_set_of_cores_is_a_slot(no_gpu, threads, count):
 
 def test_a_cpu_slot_hides_every_gpu(two_gpus):
     for slot in make_slots(devices("cpu"), None):
-        assert slot.environment == {"CUDA_VISIBLE_DEVICES": "-1"}
+        assert slot.environment["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_a_slot_tells_tensorflow_what_its_share_is_unless_the_user_has(two_gpus, monkeypatch):
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    (gpu, _), (cpu, *_) = make_slots(devices(), None), make_slots(devices("cpu", 3), None)
+    assert gpu.environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert cpu.environment["TF_NUM_INTRAOP_THREADS"] == "3"
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    (cpu, *_) = make_slots(devices("cpu", 3), None)
+    assert "TF_NUM_INTRAOP_THREADS" not in cpu.environment
 
 
 @pytest.mark.parametrize("name", ["auto", "gpu"])
