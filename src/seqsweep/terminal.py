@@ -5,8 +5,16 @@ import os
 from rich.console import Console
 
 
+LOG_WIDTH = 200  # characters: a log has no width of its own
+
+
 class Terminal(Console):
     """A console whose reader may leave, as `head` does: then the rest is written nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not self.is_terminal:
+            self.width = LOG_WIDTH
 
     def on_broken_pipe(self) -> None:
         """Goes on without a reader, where rich would end the program."""

@@ -18,7 +18,6 @@ from rich.table import Table
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
 from seqsweep.search.stops import RETRIED, Stop, is_feasible
 
-LOG_WIDTH = 200
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
 STATES = {
@@ -53,8 +52,7 @@ def print_table(
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
             style="bold" if is_best else None,
         )
-    # a log has no width; the lines of a terminal are cut
-    console.print(table, width=None if console.is_terminal else LOG_WIDTH)
+    console.print(table)
 
 
 def _values(trial: FrozenTrial, outcome: str, n_values: int) -> list[str]:
