@@ -4,7 +4,6 @@ import os
 
 from rich.console import Console
 
-
 LOG_WIDTH = 200  # characters: a log has no width of its own
 
 
