@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,7 +28,14 @@ def handled_by(handler: Callable[[], None]) -> Iterator[None]:
 def interrupt() -> None:
     """Raises KeyboardInterrupt, as Python itself does at Ctrl-C."""
     _interrupted.set()
+    sys.unraisablehook = _quiet_of_interrupts
     raise KeyboardInterrupt
+
+
+def _quiet_of_interrupts(unraisable: Any) -> None:
+    """Says nothing of an interrupt that came where Python must ignore it; it is heeded later."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def heed_interrupt() -> None:
