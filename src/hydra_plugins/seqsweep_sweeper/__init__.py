@@ -47,6 +47,7 @@ class SeqsweepSweeperConf:
     max_retries: int = 0
 
     study_name: Optional[str] = None  # noqa: UP045
+    fresh: bool = False
     storage: Optional[str] = None  # noqa: UP045
     devices: Dict[str, Any] = field(default_factory=lambda: {"name": "auto", "threads": 1})  # noqa: UP006
     tracking: Dict[str, Any] = field(  # noqa: UP006

@@ -1,13 +1,19 @@
-"""The name and the folder of a sweep, which no other sweep has."""
+"""Which study a sweep runs, a new one or one that was not finished, and that no other runs it too.
+
+A study's folder holds a file that the sweep locks. The system gives the lock back however the
+program ends, so a study whose file is not locked is one that nobody runs.
+"""
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from seqsweep.errors import SearchError
 from seqsweep.folders import make_folder
@@ -21,7 +27,12 @@ class Claim:
     """Names the study, which names the folder, and takes both."""
 
     jobs: Jobs
-    path: Path | None = None  # the file by which this sweep has taken its folder
+    is_new: bool = True
+    _lock: IO[str] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the lock with this process."""
+        return {**self.__dict__, "_lock": None}
 
     @property
     def base(self) -> str:
@@ -33,6 +44,23 @@ class Claim:
     def given_name(self) -> str | None:
         """The name that the user gave."""
         return self.jobs.settings.study_name
+
+    def continue_in(self, name: str, folder: Path) -> bool:
+        """Takes the study that has run in `folder`; gives False where a sweep runs it now.
+
+        Raises:
+            ConfigError: the folder is gone and cannot be made.
+        """
+        make_folder(folder)
+        lock = (folder / OWN_FILE).open("a")
+        if not _locked(lock):
+            lock.close()
+            return False
+        self._lock, self.is_new = lock, False
+        self.jobs.call_study(name)
+        with open_dict(self.jobs.master):
+            self.jobs.master.hydra.sweep.dir = str(folder)
+        return True
 
     def take_after(self, number: int) -> None:
         """Takes the given name, or the first after `number` whose folder no sweep has taken.
@@ -50,8 +78,8 @@ class Claim:
             folder = self.jobs.folder
             make_folder(folder)
             try:
-                (folder / OWN_FILE).touch(exist_ok=False)
-                self.path = folder / OWN_FILE
+                self._lock = (folder / OWN_FILE).open("x")
+                _locked(self._lock)
                 return
             except FileExistsError as error:
                 if self.given_name is not None:
@@ -66,14 +94,15 @@ class Claim:
 
     def keep(self) -> None:
         """Writes the config into the folder: the sweep has begun."""
-        if self.path is not None:
-            OmegaConf.save(self.jobs.master, self.path)
+        OmegaConf.save(self.jobs.master, self.jobs.folder / OWN_FILE)
 
     def give_back(self) -> None:
-        """Removes the claim, if this sweep has one: the file may be another sweep's."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-            self.path = None
+        """Lets other sweeps take what this one has taken, and has not begun."""
+        if self._lock is not None:
+            if self.is_new:
+                Path(self._lock.name).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
     @contextmanager
     def given_back_on_error(self) -> Iterator[None]:
@@ -90,3 +119,12 @@ class Claim:
             f"hydra.sweeper.study_name={self.jobs.study_name!r} is taken by an earlier sweep; give "
             "another name, or none for the next number"
         )
+
+
+def _locked(file: IO[str]) -> bool:
+    """Locks the file; gives False where another program has. Not all file systems can."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
+    return True

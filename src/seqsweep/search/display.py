@@ -102,12 +102,19 @@ class Display:
     """Shows a sweep of `total` trials; a context manager, called from the threads of the slots."""
 
     def __init__(
-        self, console: Console, *, total: int | None, names: Sequence[str], n_slots: int
+        self,
+        console: Console,
+        *,
+        total: int | None,
+        names: Sequence[str],
+        n_slots: int,
+        n_done: int = 0,
     ) -> None:
         self._console = console
         self._total = total
         self._names = names
         self._n_slots = n_slots
+        self._n_done_before = n_done
         self._best_word = "best so far" if len(names) == 1 else "on the front"
         self._counts: collections.Counter[str] = collections.Counter()
         self._seconds = 0.0  # that the ended trials took
@@ -177,7 +184,7 @@ class Display:
             if not is_retried:
                 self._counts[WORDS[kind]] += 1
                 self._seconds += seconds
-            done = sum(self._counts[word] for word in WORDS.values())
+            done = self._n_done_before + self._done()
             if best:
                 values = text.removeprefix("completed  ")
                 self._progress.best = f"best   trial {label}  {values}  [dim]{shown}[/]"
@@ -192,13 +199,17 @@ class Display:
                 soft_wrap=True,
             )
 
+    def _done(self) -> int:
+        return sum(self._counts[word] for word in WORDS.values())
+
     def _move_whole(self) -> None:
-        done = sum(self._counts[word] for word in WORDS.values())
+        done = self._done()
         says = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
         if self._total and done:
-            left = max(0, self._total - done) * self._seconds / done / self._n_slots
+            left = max(0, self._total - self._n_done_before - done)
+            left *= self._seconds / done / self._n_slots
             says += f"; about {_duration(left)} left"
-        self._progress.update(self._whole, completed=done, says=says)
+        self._progress.update(self._whole, completed=self._n_done_before + done, says=says)
 
 
 def _duration(seconds: float) -> str:

@@ -20,6 +20,7 @@ from seqsweep.errors import SearchError, UserError, reason
 from seqsweep.search.claim import Claim
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.parameter import Value
+from seqsweep.search.past import FOLDER, SEARCH, find, search_of
 from seqsweep.search.points import in_order, points_wait, tries_all
 from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import CURRENT, Settings
@@ -51,6 +52,7 @@ class Plan:
         known: points that are tried first, or all points of a grid.
         slots: the slots of this machine.
         storage: a URL or a path, known once the sweep begins.
+        note: why an earlier study does not go on, where a reader may expect it to.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class Plan:
     known: list[dict[str, Value]]
     slots: list[Slot]
     storage: str = ""
+    note: str = ""
 
     @classmethod
     def make(
@@ -117,32 +120,75 @@ class Plan:
         Raises:
             UserError: the store or the folder cannot be used, or holds another sweep.
         """
-        if self.settings.storage is not None:
-            storage = open_storage(self.settings.storage)
-            self.storage = self.settings.storage
+        file = self.folder / "optuna.db"
+        if self.settings.storage is None and not file.exists():
+            self.claim.take_after(0)
+            self.storage = str(self.folder / "optuna.db")
+            return open_storage(self.storage)
+        self.storage = self.settings.storage or str(file)
+        storage = open_storage(self.storage)
+        if not self._continues(storage):
             self.claim.take_after(last_number(storage, self.claim.base))
-            return storage
-        self.claim.take_after(0)
-        self.storage = str(self.folder / "optuna.db")
-        return open_storage(self.storage)
+        return storage
+
+    def _continues(self, storage: BaseStorage) -> bool:
+        """Takes the study of an earlier sweep where this one is to go on with it.
+
+        That is the study of the given name, or the last one where its sweep was not finished.
+
+        Raises:
+            SearchError: a study of the given name has searched otherwise, or is being run.
+        """
+        past = find(storage, self.claim.base, self.claim.given_name)
+        is_named = self.claim.given_name is not None
+        if past is None or self.settings.fresh or (past.is_finished and not is_named):
+            return False
+        if difference := past.difference(search_of(self.jobs)):
+            if is_named:
+                raise SearchError(
+                    f"hydra.sweeper.study_name={past.name!r} has searched otherwise, so it cannot "
+                    f"go on with this: {difference}; give another name"
+                )
+            self.note = f"{past.name} was not finished, but searched otherwise: {difference}"
+            return False
+        if self.claim.continue_in(past.name, past.folder or self.folder):
+            return True
+        if is_named:
+            raise SearchError(
+                f"hydra.sweeper.study_name={past.name!r} is being run by another sweep now"
+            )
+        return False
 
     def begin(self, storage: BaseStorage) -> optuna.Study:
-        """Creates the study, with the points in it that are to be tried first.
+        """Creates the study or loads it, with the points in it that are to be tried first.
 
         Raises:
             UserError: the store cannot be written, or the given name is taken.
         """
+        if not self.claim.is_new:
+            study = optuna.load_study(study_name=self.study_name, storage=storage)
+            self._enqueue(study)
+            return study
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
-                for point in self.known[: self.n_trials]:
-                    study.enqueue_trial(point)
+                study.set_user_attr(FOLDER, str(self.folder))
+                study.set_user_attr(SEARCH, search_of(self.jobs))
+                self._enqueue(study)
                 self.claim.keep()
                 return study
             self.claim.give_back()
             if self.claim.given_name is not None:
                 raise self.claim.taken()
             self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
+
+    def _enqueue(self, study: optuna.Study) -> None:
+        """Lets those points wait that do not yet."""
+        fixed = [t.system_attrs.get("fixed_params", {}) for t in study.get_trials(deepcopy=False)]
+        had = {repr(sorted(point.items())) for point in fixed}
+        for point in self.known[: self.n_trials]:
+            if repr(sorted(point.items())) not in had:
+                study.enqueue_trial(point)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """Lets the sampler choose the trial's values.

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
-from seqsweep.search.stops import RETRIED, Stop, is_feasible
+from seqsweep.search.stops import Stop, is_feasible, retried_numbers
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
@@ -67,7 +67,7 @@ def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
     trials = study.get_trials(deepcopy=False)
     counts = collections.Counter(STATES[trial.state][0] for trial in trials)
     words = [f"{count} {outcome}" for outcome, count in counts.items()]
-    again = sum(bool(trial.user_attrs.get(RETRIED)) for trial in trials)
+    again = len(retried_numbers(trials))
     twins = sum("duplicate_of" in trial.user_attrs for trial in trials)
     broken = sum(not is_feasible(trial) for trial in trials)
     words += [f"{again} of them tried again"] if again else []

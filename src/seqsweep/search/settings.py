@@ -122,6 +122,7 @@ class Settings:
     max_retries: Natural
 
     study_name: StudyName | None
+    fresh: Flag
     storage: str | None
     devices: DevicesConfig
     tracking: TrackingConfig

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from seqsweep.outcome import INTERRUPTED
 from seqsweep.search.settings import Settings
 
-RETRIED = "retried"  # a trial's attribute, where another one tries its parameters again
+RETRY_OF = "retry_of"  # a trial's attribute: the number of the one whose values it tries again
 FEW = 10  # below so many trials a rate of failures says little
 
 
@@ -26,6 +26,11 @@ class Stop:
     is_failure: bool = False
 
     @property
+    def ends_the_study(self) -> bool:
+        """Whether the same command begins a new study next time, rather than going on with this."""
+        return self.field not in ("interrupt", "storage")
+
+    @property
     def reason(self) -> str:
         """The sentence, with the field where it is one."""
         return self.says if self.says == INTERRUPTED else f"ended by {self.field}: {self.says}"
@@ -33,7 +38,13 @@ class Stop:
 
 def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Gives the trials that have ended and are not tried again."""
-    return [t for t in trials if t.state.is_finished() and not t.user_attrs.get(RETRIED)]
+    retried = retried_numbers(trials)
+    return [t for t in trials if t.state.is_finished() and t.number not in retried]
+
+
+def retried_numbers(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Gives the numbers of the trials that others try again, or wait to."""
+    return {t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs}
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

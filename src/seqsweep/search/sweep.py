@@ -27,10 +27,11 @@ from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
+from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
 from seqsweep.search.report import print_best, print_end, print_table, write_results
 from seqsweep.search.settings import Settings
-from seqsweep.search.stops import Stop
+from seqsweep.search.stops import Stop, settled
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
@@ -78,11 +79,12 @@ def run(plan: Plan, console: Console) -> int:
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking)
         study = plan.begin(storage)
-    sweep_run = _start_run(plan, tracking)
+    again = 0 if plan.claim.is_new else mend(study, tracking)
+    sweep_run = _open_run(plan, study, tracking)
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
-        _say_begin(console, plan)
+        _say_begin(console, plan, study, again)
         outcome = _search(plan, console, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
             heed_interrupt()  # which may be why
@@ -94,7 +96,11 @@ def run(plan: Plan, console: Console) -> int:
     if isinstance(outcome, Completed):
         return 0
     console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False)
-    return EXIT_INTERRUPTED if outcome == Failed(INTERRUPTED) else 1
+    if outcome != Failed(INTERRUPTED):
+        return 1
+    where = "" if plan.settings.storage else f" with hydra.sweep.dir={plan.folder}"
+    console.print(f"the same command{where} goes on where this stood", highlight=False)
+    return EXIT_INTERRUPTED
 
 
 def _search(
@@ -115,6 +121,8 @@ def _search(
     print_end(console, study, stop)
     ended = Failed(stop.reason) if stop.is_failure else None
     if not best:
+        if stop.ends_the_study:
+            study.set_user_attr(ENDED_BY, stop.field)
         return ended or Failed(_without_best(study))
     if len(names) == 1:
         sweep_run.log(results_of(plan.settings, best[0].values))
@@ -131,6 +139,8 @@ def _search(
         heed_interrupt()
         sweep_run.add_file(write())
     print_best(console, best, names, evaluated)
+    if stop.ends_the_study:
+        study.set_user_attr(ENDED_BY, stop.field)
     return ended or Completed(tuple(best[0].values))
 
 
@@ -139,8 +149,15 @@ def _without_best(study: optuna.Study) -> str:
     return "no completed trial keeps every constraint" if completed else "no trial completed"
 
 
+def _open_run(plan: Plan, study: optuna.Study, tracking: Tracking) -> Run:
+    """Opens the sweep's own run, the parent of its trials' runs, again where the study goes on."""
+    known = study.user_attrs.get(SWEEP_RUN)
+    run = (tracking.reopen(known) if known else None) or _start_run(plan, tracking)
+    study.set_user_attr(SWEEP_RUN, run.id)
+    return run
+
+
 def _start_run(plan: Plan, tracking: Tracking) -> Run:
-    """Opens the sweep's own run, the parent of its trials' runs."""
     settings = plan.settings
     params = {f"space.{p.name}": p.described for p in plan.space.parameters}
     params |= {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
@@ -180,7 +197,9 @@ def _quiet(master: DictConfig) -> DictConfig:
     return config
 
 
-def _say_begin(console: Console, plan: Plan) -> None:
+def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) -> None:
+    if plan.note:
+        console.print(f"[yellow]{escape(plan.note)}[/]", highlight=False, soft_wrap=True)
     trials = "trials until the time is over"
     if plan.n_trials is not None:
         trials = _count(plan.n_trials, "trial")
@@ -188,8 +207,12 @@ def _say_begin(console: Console, plan: Plan) -> None:
         trials += f" of the grid's {len(plan.known)}"
     if plan.settings.repeats > 1:
         trials += f", each under {plan.settings.repeats} seeds,"
+    if not plan.claim.is_new:
+        ended = len(settled(study.get_trials(deepcopy=False)))
+        trials += f", of which {ended} have ended and {again} run again,"
+    goes_on = "" if plan.claim.is_new else " goes on"
     console.print(
-        f"Sweep [bold]{escape(plan.study_name)}[/]: {trials} on "
+        f"Sweep [bold]{escape(plan.study_name)}[/]{goes_on}: {trials} on "
         f"{_count(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})",
         highlight=False,
     )

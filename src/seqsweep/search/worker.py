@@ -22,7 +22,7 @@ from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
-from seqsweep.search.stops import RETRIED, Stop
+from seqsweep.search.stops import RETRY_OF, Stop, settled
 from seqsweep.search.study import can_prune, make_pruner, make_sampler, open_storage, silence_optuna
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.terminal import Terminal
@@ -77,7 +77,11 @@ class Session:
         self._runner = Runner(plan, open_tracking(settings.tracking), worker.sweep_run)
         self._budget = Budget(settings, plan.n_trials, self._trials)
         self._display = Display(
-            Terminal(), total=plan.n_trials, names=settings.names, n_slots=len(plan.slots)
+            Terminal(),
+            total=plan.n_trials,
+            names=settings.names,
+            n_slots=len(plan.slots),
+            n_done=len(settled(self._trials())),
         )
         self._suggesting = threading.Lock()
 
@@ -134,7 +138,7 @@ class Session:
             shown.ended(
                 outcome,
                 best=isinstance(outcome, Completed) and is_best(self._study, trial, outcome),
-                retry_of=trial.user_attrs.get("retry_of"),
+                retry_of=trial.user_attrs.get(RETRY_OF),
                 is_retried=is_retried,
             )
         match outcome:
@@ -165,9 +169,8 @@ class Session:
         is_due = isinstance(outcome, Failed) and outcome.again
         if not is_due or tries > self._settings.max_retries or self._budget.stopped_by:
             return False
-        attributes = {"retry_of": trial.number, "tries": tries + 1}
+        attributes = {RETRY_OF: trial.number, "tries": tries + 1}
         self._study.enqueue_trial(trial.params, user_attrs=attributes)
-        trial.set_user_attr(RETRIED, True)
         return True
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:

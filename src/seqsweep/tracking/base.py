@@ -66,6 +66,14 @@ class Tracking(ABC):
         """Gives the run of that id, ended or not."""
 
     @abstractmethod
+    def reopen(self, run_id: str) -> Run | None:
+        """Gives an ended run as one that goes on; None where the store has none of that id."""
+
+    @abstractmethod
+    def running(self, study: str) -> list[Run]:
+        """Gives the runs of a study's trials that have not ended."""
+
+    @abstractmethod
     def page(self) -> str | None:
         """Gives the address of the runs once they are served; None where nothing is kept."""
 

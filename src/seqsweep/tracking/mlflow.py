@@ -170,6 +170,29 @@ class MlflowTracking(Tracking):
         """Gives the run of that id, ended or not."""
         return MlflowRun(self._client, run_id, self._experiment_id)
 
+    def reopen(self, run_id: str) -> MlflowRun | None:
+        """Gives an ended run as one that goes on; None where the store has none of that id."""
+        with _told_of(self._uri):
+            try:
+                tags = self._client.get_run(run_id).data.tags
+            except MlflowException:
+                return None
+            self._client.update_run(run_id, status="RUNNING")
+            for tag in ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by"):
+                if tag in tags:
+                    self._client.delete_tag(run_id, tag)
+        return self.run(run_id)
+
+    def running(self, study: str) -> list[Run]:
+        """Gives the runs of a study's trials that have not ended."""
+        wanted = (
+            f"tags.`seqsweep.study` = '{study}' and tags.`seqsweep.kind` != 'sweep' "
+            "and attributes.status = 'RUNNING'"
+        )
+        with _told_of(self._uri):
+            runs = self._client.search_runs([self._experiment_id], wanted)
+        return [self.run(run.info.run_id) for run in runs]
+
     def page(self) -> str:
         """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
 

@@ -45,6 +45,14 @@ class NoTracking(Tracking):
         """Gives a run of which nothing is kept."""
         return NoRun()
 
+    def reopen(self, run_id: str) -> NoRun:
+        """Gives a run of which nothing is kept."""
+        return NoRun()
+
+    def running(self, study: str) -> list[Run]:
+        """Gives none."""
+        return []
+
     def page(self) -> None:
         """Gives None."""
 

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from seqsweep.search.budget import Budget
-from seqsweep.search.stops import FEW, RETRIED, Stop, find_stop, settled
+from seqsweep.search.stops import FEW, RETRY_OF, Stop, find_stop, settled
 
 
 def trials(*ends: float | str) -> list[FrozenTrial]:
     """Gives completed trials for numbers, pruned ones for "p", failed ones for "f"."""
     states = {"p": TrialState.PRUNED, "f": TrialState.FAIL}
     made = []
-    for end in ends:
+    for trial_number, end in enumerate(ends):
         number = isinstance(end, int | float)
         state = TrialState.COMPLETE if number else states[end]
         trial = create_trial(state=state, value=float(end) if number else None)
+        trial.number = trial_number
         made.append(trial)
     return made
 
@@ -41,8 +42,9 @@ def test_n_trials_ends_a_sweep_once_so_many_have_ended_however_they_did(settings
 
 def test_a_trial_that_is_tried_again_does_not_count():
     failed, completed, running = *trials("f", 0.5), create_trial(state=TrialState.RUNNING)
-    failed.set_user_attr(RETRIED, True)
-    assert settled([failed, completed, running]) == [completed]
+    waiting = create_trial(state=TrialState.WAITING, user_attrs={RETRY_OF: failed.number})
+    assert settled([failed, completed, running]) == [failed, completed]
+    assert settled([failed, completed, running, waiting]) == [completed]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +152,8 @@ def test_a_slot_waits_for_a_trial_that_may_have_to_be_tried_again(settings):
     waiting.join(timeout=0.2)
     assert waiting.is_alive()
     (failed,) = trials("f")
-    failed.set_user_attr(RETRIED, True)
-    study.ended.append(failed)
+    retry = create_trial(state=TrialState.WAITING, user_attrs={RETRY_OF: failed.number})
+    study.ended += [failed, retry]
     budget.give_back()
     waiting.join(timeout=20)
     assert given == [True]

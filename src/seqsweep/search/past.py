@@ -1,0 +1,118 @@
+"""Studies of earlier sweeps: which one goes on, and what a sweep that was ended left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from seqsweep.outcome import INTERRUPTED, Failed
+from seqsweep.record import flatten, visible
+from seqsweep.search.jobs import Jobs
+from seqsweep.search.stops import retried_numbers
+from seqsweep.tracking import Tracking
+
+# Attributes of a study.
+ENDED_BY = "seqsweep:ended_by"
+SEARCH = "seqsweep:search"
+FOLDER = "seqsweep:folder"
+SWEEP_RUN = "seqsweep:mlflow_run_id"
+
+LOST = "the sweep was ended while this trial ran"
+# Top-level keys of a config that say where trials run and are recorded, not what comes out.
+ELSEWHERE = ("tracking", "devices")
+
+
+def search_of(jobs: Jobs) -> dict[str, str]:
+    """Gives what makes two sweeps the same search: space, objectives and all else of the config."""
+    settings, space = jobs.settings, jobs.space
+    searched = {
+        f"params.{p.name}": f"{json.dumps(json.loads(distribution_to_json(p.distribution)))}"
+        + (f" when {p.described.partition(' when ')[2]}" if p.when else "")
+        for p in space.parameters
+    }
+    fields = ("direction", "metric", "custom_search_space", "repeats", "seed_key")
+    chosen = {f"hydra.sweeper.{name}": str(getattr(settings, name)) for name in fields}
+    chosen["hydra.sweeper.constraints"] = ", ".join(c.text for c in settings.constraints)
+    hidden = [*settings.tracking.hidden, *ELSEWHERE]
+    return {**flatten(visible(jobs.base, hidden)), **chosen, **searched}
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Writes in what two searches differ, with both values of each key."""
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return "; ".join(
+        f"{key}: {old.get(key, 'none')} then, {new.get(key, 'none')} now" for key in keys
+    )
+
+
+@dataclass(frozen=True)
+class Past:
+    """A study of an earlier sweep."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its sweep came to an end of its own."""
+        return ENDED_BY in self.attributes
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its jobs have run."""
+        folder = self.attributes.get(FOLDER)
+        return Path(folder) if folder else None
+
+    def difference(self, search: Mapping[str, str]) -> str:
+        """Says in what it searched otherwise; empty where it did not."""
+        return difference(self.attributes.get(SEARCH, {}), search)
+
+
+def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None:
+    """Gives the study of the given name, or the last of those named `base-n`."""
+    studies = {study.study_name: study for study in storage.get_all_studies()}
+    if given_name is None:
+        numbers = {n.removeprefix(f"{base}-"): n for n in studies if n.startswith(f"{base}-")}
+        last = max((int(number) for number in numbers if number.isdecimal()), default=None)
+        given_name = None if last is None else f"{base}-{last}"
+    if given_name not in studies:
+        return None
+    return Past(given_name, storage.get_study_user_attrs(studies[given_name]._study_id))
+
+
+def mend(study: optuna.Study, tracking: Tracking) -> int:
+    """Brings trials that nobody runs, and their runs, to an end; gives how many are run again.
+
+    A trial that was interrupted, or ran when its sweep was killed, is no failure of its own: its
+    values wait to be run again, whatever `max_retries` says.
+    """
+    again, trials = 0, study.get_trials(deepcopy=False)
+    retried = retried_numbers(trials)
+    for trial in trials:
+        if trial.state is TrialState.RUNNING:
+            _fail(study, trial, tracking)
+        elif trial.user_attrs.get("reason") not in (INTERRUPTED, LOST):
+            continue
+        if trial.number not in retried:
+            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            tries = {"retry_of": trial.number, "tries": trial.user_attrs.get("tries", 1)}
+            study.enqueue_trial(values, user_attrs=tries)
+            again += 1
+    for run in tracking.running(study.study_name):
+        run.end(Failed(LOST))
+    return again
+
+
+def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking) -> None:
+    Trial(study, trial._trial_id).set_user_attr("reason", LOST)
+    if run_id := trial.user_attrs.get("mlflow_run_id"):
+        tracking.run(run_id).end(Failed(LOST))
+    study.tell(trial.number, state=TrialState.FAIL)
