@@ -198,15 +198,14 @@ def test_a_second_sweep_begins_a_study_with_the_next_number(trial, project, else
     assert sorted(studies) == ["tiny-1", "tiny-2"]
 
 
-def test_a_taken_name_is_refused_before_anything_is_written(trial, project, elsewhere, program):
-    ended = program(
-        project / "src" / "run.py",
-        "-m",
-        "sweep=tiny",
-        "hydra.sweeper.study_name=tiny-1",
-        cwd=elsewhere,
-    )
-    assert ended.returncode == 1
-    assert "tiny-1" in ended.stderr
-    assert "taken" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_a_study_that_is_named_again_is_extended_not_doubled(
+    trial, run, project, elsewhere, program, client
+):
+    named = ["hydra.sweeper.study_name=tiny-1", "hydra.sweeper.n_trials=2"]
+    ended = program(project / "src" / "run.py", "-m", "sweep=tiny", *named, cwd=elsewhere)
+    assert ended.returncode == 0, ended.stderr
+    assert "Sweep tiny-1 goes on: 2 trials, of which 1 have ended" in ended.stdout
+    url = f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
+    assert len(optuna.load_study(study_name="tiny-1", storage=url).trials) == 2
+    wanted = "tags.`seqsweep.study` = 'tiny-1' and tags.`seqsweep.kind` = 'sweep'"
+    assert len(client.search_runs([run.info.experiment_id], wanted)) == 1
