@@ -52,7 +52,7 @@ def run_or_tell(main: Callable[[], None]) -> None:
     os.environ[FULL_ERROR] = "1"  # for this alone it raises what it cannot compose
     try:
         return main()
-    except CompactHydraException as error:
+    except (CompactHydraException, OmegaConfBaseException) as error:
         override = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
         sys.exit(f"error: {override}{one_sentence(str(error), str(error.__cause__ or ''))}")
 

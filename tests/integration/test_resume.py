@@ -94,10 +94,10 @@ def test_a_sweep_that_was_finished_is_followed_by_a_new_one_and_by_name_it_is_ex
 ):
     for number in (1, 2):
         ended = program(APP, *COMMAND, "hydra.sweeper.n_trials=3", cwd=tmp_path)
-        assert f"Sweep learner-{number}: 3 trials of the grid's 8" in ended.stdout
+        assert f"Sweep learner-{number}: 3 trials of the 8 points" in ended.stdout
     named = "hydra.sweeper.study_name=learner-1"
     ended = program(APP, *COMMAND, named, "hydra.sweeper.n_trials=5", cwd=tmp_path)
-    assert "Sweep learner-1 goes on: 5 trials of the grid's 8, of which 3 have" in ended.stdout
+    assert "Sweep learner-1 goes on: 5 trials of the 8 points, of which 3 have" in ended.stdout
     assert [t.params["x"] for t in study(tmp_path).trials] == list(range(5))
     again = program(APP, *COMMAND, named, "hydra.sweeper.n_trials=5", cwd=tmp_path)
     assert again.returncode == 0
@@ -170,4 +170,4 @@ def test_a_study_in_the_sweeps_own_folder_goes_on_there(program, tmp_path):
     assert ended.returncode == 1
     named = [*command, "fails_with_seed=0", "hydra.sweeper.study_name=learner-1"]
     more = program(APP, *named, "hydra.sweeper.n_trials=3", cwd=tmp_path)
-    assert "Sweep learner-1 goes on: 3 trials of the grid's 8, of which 2 have" in more.stdout
+    assert "Sweep learner-1 goes on: 3 trials of the 8 points, of which 2 have" in more.stdout

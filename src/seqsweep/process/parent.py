@@ -53,6 +53,8 @@ class TrialProcess:
 
     def __init__(self, job: child.Job) -> None:
         self._killed_with: Failed | None = None
+        self._has_ended = False  # its last word is heard, or it is being reaped
+        self._ending = threading.RLock()  # a signal's handler may kill while its thread holds it
         payload = cloudpickle.dumps((job, Singleton.get_state()))
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
@@ -62,14 +64,22 @@ class TrialProcess:
         theirs.close()
 
     def kill(self, outcome: Failed) -> None:
-        """Ends the process at once, with that outcome."""
-        self._killed_with = outcome
-        self._kill()
+        """Ends the process at once, with that outcome; one that has ended keeps its own."""
+        with self._ending:
+            if not self._has_ended:
+                self._killed_with = outcome
+                self._kill()
+
+    def is_gone(self) -> bool:
+        """Says whether the process has ended."""
+        return bool(wait([self._process.sentinel], 0))
 
     def run(self, on_report: OnReport, log: Log) -> Outcome:
         """Relays reports until the process has ended, and gives the outcome."""
         try:
             last, step = self._relay(on_report, log)
+            with self._ending:
+                self._has_ended = last is not None
             wait([self._process.sentinel], LEAVING_S if last is not None else DYING_S)
         finally:
             exit_code = self._end()
@@ -84,9 +94,11 @@ class TrialProcess:
 
     def _end(self) -> int | None:
         """Makes sure that the process is gone; gives its exit code."""
-        if not wait([self._process.sentinel], 0):
+        if not self.is_gone():
             self._kill()
             wait([self._process.sentinel], DYING_S)
+        with self._ending:  # a reaped process' number may be another's
+            self._has_ended = True
         with _REAPING:
             self._process.join()
         if self._process.exitcode == UNKNOWN:  # the forkserver is gone, the process may not be

@@ -14,7 +14,8 @@ LONGEST = 60  # characters of a value in a reason
 
 def returned(value: Any, *, n_values: int) -> Completed | Failed:
     """Gives the finite values of the objectives, or says why `value` holds none."""
-    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    is_several = isinstance(value, tuple | list) or getattr(value, "ndim", 0) == 1
+    values = tuple(value) if is_several else (value,)
     if len(values) != n_values:
         return Misfit(
             f"the function returned {_count(len(values), 'value')}, but hydra.sweeper.direction "

@@ -82,6 +82,10 @@ class Attempt:
         if self._process is not None:
             self._process.kill(outcome)
 
+    def is_gone(self) -> bool:
+        """Says whether its process has ended."""
+        return self._process is not None and self._process.is_gone()
+
     def keep(self, values: Sequence[float]) -> None:
         """Records the values, and the MLflow model if the job left one in its folder."""
         results = results_of(self.settings, values)

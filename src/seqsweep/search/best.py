@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import optuna
@@ -9,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
-from seqsweep.outcome import Completed, Failed
+from seqsweep.outcome import Failed
 from seqsweep.process.messages import Point
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
@@ -23,30 +25,47 @@ def best_trials(study: optuna.Study) -> list[FrozenTrial]:
     None of them breaks a constraint; empty where there is no such trial. A front goes by the first
     objective, the best one first.
     """
-    if len(study.directions) > 1:
-        is_maximum = study.directions[0] is StudyDirection.MAXIMIZE
-        return sorted(study.best_trials, key=lambda t: t.values[0], reverse=is_maximum)
-    try:
-        return [study.best_trial]
-    except ValueError:
-        return []
+    signs = _signs(study)
+    if len(signs) > 1:
+        found = study.best_trials
+    else:
+        found = [trial for trial in _completed(study) if is_feasible(trial)]
+    own = [trial for trial in found if "duplicate_of" not in trial.user_attrs]
+    own.sort(key=lambda trial: (-signs[0] * trial.values[0], trial.number))
+    return own if len(signs) > 1 else own[:1]
 
 
-def is_best(study: optuna.Study, trial: optuna.Trial, outcome: Completed) -> bool:
-    """Says whether a trial that ends now is better than all others, or belongs to the front."""
-    try:
-        if any(violation > 0 for violation in trial.constraints.values()):
-            return False
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    except Exception:  # it is for the screen only, and the trial's run is closed already
-        return False
-    signs = [1 if d is StudyDirection.MAXIMIZE else -1 for d in study.directions]
-    mine = [sign * value for sign, value in zip(signs, outcome.values, strict=True)]
-    for other in filter(is_feasible, done):
-        theirs = [sign * value for sign, value in zip(signs, other.values, strict=True)]
-        if all(t >= m for t, m in zip(theirs, mine, strict=True)):
-            return False
-    return True
+class Front:
+    """The values that no others surpass, as trials end one after the other; for several threads."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._signs = _signs(study)
+        self._lock = threading.Lock()
+        self._values: list[list[float]] = []
+        for trial in filter(is_feasible, _completed(study)):
+            self.improves(trial.values)
+
+    def improves(self, values: Sequence[float]) -> bool:
+        """Says whether these values are better than all before, or join the front; takes them."""
+        mine = [sign * value for sign, value in zip(self._signs, values, strict=True)]
+        with self._lock:
+            if any(_covers(theirs, mine) for theirs in self._values):
+                return False
+            self._values = [theirs for theirs in self._values if not _covers(mine, theirs)]
+            self._values.append(mine)
+            return True
+
+
+def _covers(a: Sequence[float], b: Sequence[float]) -> bool:
+    return all(x >= y for x, y in zip(a, b, strict=True))
+
+
+def _signs(study: optuna.Study) -> list[int]:
+    return [1 if d is StudyDirection.MAXIMIZE else -1 for d in study.directions]
+
+
+def _completed(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]:
@@ -61,8 +80,11 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
     if function is None:
         return {}
     jobs = plan.jobs.of_trial(dict(best.params), best.number, plan.slots[0])
-    # whatever the function returns, what it reports is what counts
-    job = replace(jobs[best.user_attrs.get("best_seed")], function=function, n_values=1)
+    job = replace(
+        jobs[best.user_attrs.get("best_seed")],
+        function=lambda config: (function(config), 0.0)[1],  # what it reports is what counts
+        n_values=1,
+    )
     points: list[Point] = []
     outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
     if isinstance(outcome, Failed):

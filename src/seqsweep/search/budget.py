@@ -60,9 +60,10 @@ class Budget:
             self._changed.notify_all()
 
     def stop(self, stop: Stop) -> None:
-        """Ends the sweep for a reason that the study does not know."""
+        """Ends the sweep for a reason that the study does not know; an interrupt comes first."""
         with self._changed:
-            self._stop = self._stop or stop
+            if self._stop is None or stop.field == "interrupt":
+                self._stop = stop
             self._changed.notify_all()
 
     def _seconds_left(self) -> float | None:

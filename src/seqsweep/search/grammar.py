@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     Transformer,
 )
+from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -45,7 +46,7 @@ def read_parameter(override: Override, *, named: str, when: Condition | None) ->
             distribution = _range(override.value())
         else:
             distribution, raw = _choice(override)
-    except ValueError as error:  # ours, and those of Optuna's constructors
+    except (ValueError, HydraException) as error:  # ours, Optuna's constructors', a glob's
         raise SearchError(f"{named} cannot be searched: {error}") from error
     return Parameter(key, distribution, text, raw, when)
 

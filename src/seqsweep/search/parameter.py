@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import optuna
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import Quote, QuotedString, Transformer
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -64,6 +64,11 @@ class Parameter:
             for name, accepted in self.when_items()
         )
 
+    def may_exist(self, values: Mapping[str, Value]) -> bool:
+        """Says the same where `values` are only some of the others."""
+        known = {name: accepted for name, accepted in self.when_items() if name in values}
+        return all(any(same(values[n], value) for value in v) for n, v in known.items())
+
     def override(self, value: Value) -> str:
         """Gives the Hydra override that sets this parameter to `value`."""
         written = value if value in self.raw else literal(value)
@@ -111,6 +116,8 @@ class Parameter:
         Raises:
             SearchError: it is none of the parameter's values.
         """
+        if isinstance(value, list | dict):
+            value = Transformer.str(value)  # as `raw` has it
         match self.distribution:
             case CategoricalDistribution(choices=choices):
                 found = [choice for choice in choices if same(choice, value)]

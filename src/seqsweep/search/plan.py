@@ -21,7 +21,7 @@ from seqsweep.search.claim import Claim
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import FOLDER, SEARCH, find, search_of
-from seqsweep.search.points import in_order, points_wait, tries_all
+from seqsweep.search.points import in_order, tries_all
 from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import CURRENT, Settings
 from seqsweep.search.slots import Slot, make_slots
@@ -94,7 +94,7 @@ class Plan:
             sampler = make_sampler(
                 settings.sampler, space, seed=settings.seed, is_extended=settings.is_extended
             )
-            n_trials, known = _count(settings, space, jobs, n_slots=len(slots))
+            n_trials, known = _count(settings, space, jobs)
         except UserError as error:
             raise _with_place(settings, error) from error
         pruner = _check_pruner(settings)
@@ -160,35 +160,25 @@ class Plan:
         return False
 
     def begin(self, storage: BaseStorage) -> optuna.Study:
-        """Creates the study or loads it, with the points in it that are to be tried first.
+        """Creates the study, or loads it.
 
         Raises:
             UserError: the store cannot be written, or the given name is taken.
         """
         if not self.claim.is_new:
             study = optuna.load_study(study_name=self.study_name, storage=storage)
-            self._enqueue(study)
             return study
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
                 study.set_user_attr(FOLDER, str(self.folder))
                 study.set_user_attr(SEARCH, search_of(self.jobs))
-                self._enqueue(study)
                 self.claim.keep()
                 return study
             self.claim.give_back()
             if self.claim.given_name is not None:
                 raise self.claim.taken()
             self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
-
-    def _enqueue(self, study: optuna.Study) -> None:
-        """Lets those points wait that do not yet."""
-        fixed = [t.system_attrs.get("fixed_params", {}) for t in study.get_trials(deepcopy=False)]
-        had = {repr(sorted(point.items())) for point in fixed}
-        for point in self.known[: self.n_trials]:
-            if repr(sorted(point.items())) not in had:
-                study.enqueue_trial(point)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """Lets the sampler choose the trial's values.
@@ -276,11 +266,11 @@ def _check_function(function: Callable[[DictConfig], Any]) -> None:
 
 
 def _count(
-    settings: Settings, space: Space, jobs: Jobs, *, n_slots: int
+    settings: Settings, space: Space, jobs: Jobs
 ) -> tuple[int | None, list[dict[str, Value]]]:
     """Gives how many trials there are, None for as many as the time allows, and the known points.
 
-    The known ones wait in the study before its first trial.
+    The known ones are tried first; they are all where the sampler tries every point.
     """
     kind = sampler_class(settings.sampler)
     if not tries_all(kind) or settings.is_extended:
@@ -288,7 +278,13 @@ def _count(
             _current(space, jobs) if point == CURRENT else _known(space, point, f"enqueue.{i}")
             for i, point in enumerate(settings.enqueue)
         ]
-        return settings.n_trials or (None if settings.timeout else N_TRIALS), known
+        n_trials = settings.n_trials or (None if settings.timeout else N_TRIALS)
+        if n_trials is not None and len(known) > n_trials:
+            raise SearchError(
+                f"hydra.sweeper.enqueue has {len(known)} sets of values, more than the "
+                f"{n_trials} trials of n_trials"
+            )
+        return n_trials, known
     if settings.enqueue:
         raise SearchError(
             f"hydra.sweeper.enqueue does not go with {kind.__name__}, which tries every point "
@@ -297,7 +293,7 @@ def _count(
     seed = settings.sampler.get("seed")
     points = in_order(kind, space, settings.seed if seed is None else seed)
     n_trials = min(settings.n_trials or len(points), len(points))
-    return n_trials, points if points_wait(kind, n_slots) else []
+    return n_trials, points
 
 
 def _known(space: Space, point: dict[str, Any], field: str) -> dict[str, Value]:
@@ -309,9 +305,15 @@ def _known(space: Space, point: dict[str, Any], field: str) -> dict[str, Value]:
             f"{', '.join(parameters)}"
         )
     try:
-        return {name: parameters[name].read(value) for name, value in point.items()}
+        values = {name: parameters[name].read(value) for name, value in point.items()}
     except SearchError as error:
         raise SearchError(f"hydra.sweeper.{field}: {error}") from error
+    for name in values:
+        if not parameters[name].may_exist(values):
+            raise SearchError(
+                f"hydra.sweeper.{field} sets {name}, which does not exist with the other values"
+            )
+    return values
 
 
 def _current(space: Space, jobs: Jobs) -> dict[str, Value]:

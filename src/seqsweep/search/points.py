@@ -20,17 +20,15 @@ def tries_all(kind: type) -> bool:
     return issubclass(kind, GridSampler | BruteForceSampler)
 
 
-def points_wait(kind: type, n_slots: int, *, is_extended: bool = False) -> bool:
+def points_wait(kind: type, *, is_extended: bool = False) -> bool:
     """Says whether the points wait in the study from the beginning, rather than being sampled.
 
     Optuna's own samplers end such a search themselves, by what runs just then. With 4 slots its
-    brute force ran 15 trials for 12 points, and its grid may draw a point twice and another never.
-    With one slot brute force is exact, in the order that its own dice give; so it is asked too
-    where the space is extended by a function, and nobody knows the points.
+    brute force ran 15 trials for 12 points, and its grid may draw a point twice and another never;
+    and they know nothing of trials that are to be tried again. Brute force is asked only where the
+    space is extended by a function, so that nobody knows the points.
     """
-    if issubclass(kind, BruteForceSampler):
-        return n_slots > 1 and not is_extended
-    return issubclass(kind, GridSampler)
+    return tries_all(kind) and not is_extended
 
 
 def in_order(kind: type, space: Space, seed: int | None) -> list[dict[str, Value]]:

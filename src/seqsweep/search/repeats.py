@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from seqsweep.outcome import Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
 from seqsweep.process.messages import Judge, Point, Report
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly
 
 # Hears the mean of the repeats' metrics at a step; gives True where they are to stop.
 OnMean = Callable[[Judge], bool]
+LOOK_S = 0.2  # how often one that waits looks whether its process is still there
 SIBLING = Failed("another seed of this trial failed")
 
 
@@ -31,15 +31,22 @@ class Together:
         self._said: dict[int, Mapping[str, float]] = {}
         self._waiting: dict[int, int] = {}  # the step at which each waits
         self._stopped = False
+        self._error: Exception | None = None
         self._changed = threading.Condition()
 
-    def judge(self, index: int, judge: Judge) -> bool:
-        """Gives the answer to job `index`, once there is one."""
+    def judge(self, index: int, judge: Judge, is_gone: Callable[[], bool] = lambda: False) -> bool:
+        """Gives the answer to job `index`, once there is one or the job is gone.
+
+        Raises what `on_mean` raises, in all jobs.
+        """
         with self._changed:
             self._said[index] = judge.metrics
             self._waiting[index] = judge.step
             self._decide()
-            self._changed.wait_for(lambda: index not in self._waiting)
+            while index in self._waiting and not is_gone():
+                self._changed.wait(LOOK_S)
+            if self._error is not None:
+                raise self._error
             return self._stopped
 
     def ended(self, index: int) -> None:
@@ -53,8 +60,11 @@ class Together:
         if not self._waiting or set(self._waiting) != self._going:
             return
         step = min(self._waiting.values())
-        if not self._stopped:
-            self._stopped = self._on_mean(Judge(step, mean(list(self._said.values()))))
+        try:
+            if not self._stopped:
+                self._stopped = self._on_mean(Judge(step, mean(list(self._said.values()))))
+        except Exception as error:  # a store's; it must not leave the others waiting
+            self._error, self._stopped = error, True
         self._waiting = {
             index: at for index, at in self._waiting.items() if at > step and not self._stopped
         }
@@ -79,7 +89,9 @@ class Repeats:
         def train(index: int, attempt: Attempt) -> Outcome:
             def on_report(report: Report) -> bool:
                 on_progress(report)
-                return report.judge is not None and together.judge(index, report.judge)
+                if report.judge is None:
+                    return False
+                return together.judge(index, report.judge, attempt.is_gone)
 
             with ended_truly(attempt.run) as ending:
                 try:
@@ -99,16 +111,22 @@ class Repeats:
 
     def last(self) -> dict[str, Point]:
         """Gives the mean of the last points that all reported."""
-        first, *_ = said = [attempt.last for attempt in self.attempts.values()]
+        said = [attempt.last for attempt in self.attempts.values()]
         values = mean([{name: p.value for name, p in each.items()} for each in said])
-        return {name: Point(name, value, first[name].step) for name, value in values.items()}
+        steps = {name: max(each[name].step for each in said) for name in values}
+        return {name: Point(name, value, steps[name]) for name, value in values.items()}
 
 
 def mean(said: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Gives the mean of each metric that all have."""
     first, *others = said
     shared = [name for name in first if all(name in other for other in others)]
-    return {name: statistics.fmean(each[name] for each in said) for name in shared}
+    return {name: average([each[name] for each in said]) for name in shared}
+
+
+def average(values: Sequence[float]) -> float:
+    """Gives the mean; NaN of infinities of both signs, where `statistics.fmean` raises."""
+    return sum(value / len(values) for value in values)
 
 
 def combine(outcomes: Mapping[int, Outcome]) -> Outcome:
@@ -120,10 +138,12 @@ def combine(outcomes: Mapping[int, Outcome]) -> Outcome:
         match outcome:
             case Misfit():
                 return outcome
+            case Failed(reason) if reason == INTERRUPTED:
+                return outcome
             case Failed(reason, traceback, again) if outcome is not SIBLING:
                 return Failed(f"with seed {seed}: {reason}", traceback, again)
     completed = [o.values for o in outcomes.values() if isinstance(o, Completed)]
     if len(completed) < len(outcomes):
         steps = [o.step for o in outcomes.values() if isinstance(o, Pruned)]
         return Pruned(max(steps)) if steps else SIBLING
-    return Completed(tuple(map(statistics.fmean, zip(*completed, strict=True))))
+    return Completed(tuple(map(average, zip(*completed, strict=True))))

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
-from seqsweep.search.stops import Stop, is_feasible, retried_numbers
+from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
@@ -67,10 +67,14 @@ def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
     trials = study.get_trials(deepcopy=False)
     counts = collections.Counter(STATES[trial.state][0] for trial in trials)
     words = [f"{count} {outcome}" for outcome, count in counts.items()]
-    again = len(retried_numbers(trials))
+    left = sum(
+        trial.state is TrialState.WAITING and RETRY_OF in trial.user_attrs for trial in trials
+    )
+    again = len(retried_numbers(trials)) - left
     twins = sum("duplicate_of" in trial.user_attrs for trial in trials)
     broken = sum(not is_feasible(trial) for trial in trials)
     words += [f"{again} of them tried again"] if again else []
+    words += [f"{left} of them not tried again any more"] if left else []
     words += [f"{twins} not trained, as their values had been"] if twins else []
     words += [f"{broken} break a constraint (!)"] if broken else []
     console.print(", ".join(words) or "no trial", highlight=False)

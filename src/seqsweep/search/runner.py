@@ -21,6 +21,7 @@ from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
 from seqsweep.search.repeats import Repeats, combine
 from seqsweep.search.slots import Slot
+from seqsweep.search.stops import is_feasible
 from seqsweep.tracking import Run, RunRecord, Tracking
 
 OnProgress = Callable[[Report], None]
@@ -73,6 +74,8 @@ class Runner:
             trial.set_user_attr("duplicate_of", twin.number)
             for name, violation in twin.constraints.items():
                 trial.set_constraint(name, violation)
+            if twin.constraints:
+                run.tag({"seqsweep.feasible": text(is_feasible(twin))})
             if twin.values is None:
                 ending.outcome = Pruned(twin.last_step or 0)
             else:
@@ -99,10 +102,15 @@ class Runner:
         self, trial: optuna.Trial, run: Run, jobs: dict[int, Job], on_progress: OnProgress
     ) -> Outcome:
         """Runs the trial under each seed, each with a run of its own below the trial's."""
-        attempts = {
-            seed: Attempt(job, self._start_repeat(trial, run, seed), self._settings)
-            for seed, job in jobs.items()
-        }
+        attempts: dict[int, Attempt] = {}
+        try:
+            for seed, job in jobs.items():
+                repeat = self._start_repeat(trial, run, seed)
+                attempts[seed] = Attempt(job, repeat, self._settings)
+        except Exception as error:
+            for attempt in attempts.values():
+                attempt.run.end(raised(error))
+            raise
         repeats = Repeats(attempts)
 
         def on_mean(judge: Judge) -> bool:

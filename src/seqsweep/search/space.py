@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import optuna
@@ -83,15 +82,13 @@ class Space:
         pending = {p.name: p.corners() for p in self.parameters}
         while any(pending.values()):
             wanted = next(p for p in self.parameters if pending[p.name])
-            forced = self._forced(wanted)
+            parents = self._parents(wanted)
             values: dict[str, Value] = {}
             for p in self.parameters:
                 if p.exists(values):
-                    values[p.name] = forced.get(p.name, (pending[p.name] or p.corners())[0])
+                    values[p.name] = parents.get(p.name, (pending[p.name] or p.corners())[0])
                     if values[p.name] in pending[p.name]:
                         pending[p.name].remove(values[p.name])
-            if wanted.name not in values:
-                raise SearchError(f"{wanted.text} can never be: no values fulfil its `when`")
             yield values
 
     def points(self) -> list[dict[str, Value]]:
@@ -108,13 +105,39 @@ class Space:
             )
         return points
 
-    def _forced(self, parameter: Parameter) -> dict[str, Value]:
-        """Gives values of other parameters with which this one exists."""
+    def _parents(self, wanted: Parameter) -> dict[str, Value]:
+        """Gives values of its ancestors with which a parameter exists.
+
+        Only values that some condition names make a difference, and one that none names.
+        """
         by_name = {p.name: p for p in self.parameters}
-        forced: dict[str, Value] = {}
-        for name, accepted in parameter.when_items():
-            forced |= {name: accepted[0], **self._forced(by_name[name])}
-        return forced
+        names, line = set(), [wanted]
+        named: dict[str, list[Value]] = {}
+        while line:
+            for name, accepted in line.pop().when_items():
+                named.setdefault(name, []).extend(accepted)
+                if name not in names:
+                    names.add(name)
+                    line.append(by_name[name])
+        ancestors = [p for p in self.parameters if p.name in names]
+        for values in _assignments(ancestors, named, {}):
+            if wanted.exists(values):
+                return values
+        raise SearchError(f"{wanted.text} can never be: no values fulfil its `when`")
+
+
+def _assignments(
+    ancestors: Sequence[Parameter], named: Mapping[str, list[Value]], values: dict[str, Value]
+) -> Iterator[dict[str, Value]]:
+    if not ancestors:
+        yield values
+        return
+    first, *rest = ancestors
+    if not first.exists(values):
+        yield from _assignments(rest, named, values)
+        return
+    for value in [*dict.fromkeys(named[first.name]), *first.corners()]:
+        yield from _assignments(rest, named, {**values, first.name: value})
 
 
 def _points(
@@ -178,22 +201,29 @@ class _Line:
 
 def _parents_first(lines: Mapping[str, _Line]) -> list[str]:
     """Gives the names in the order in which they were written, but parents before children."""
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for name, line in lines.items():
-        for parent in line.when or {}:
+    ordered: dict[str, None] = {}
+    open_names: list[str] = []
+
+    def add(name: str) -> None:
+        if name in open_names:
+            names = ", ".join(open_names[open_names.index(name) :])
+            raise SearchError(
+                f"hydra.sweeper.params: the conditions of {names} depend on each other"
+            )
+        open_names.append(name)
+        for parent in lines[name].when or {}:
             if parent not in lines:
                 raise SearchError(
-                    f"{line.named} exists when {parent} has certain values, but {parent} is "
-                    "neither searched nor set; give it in hydra.sweeper.params"
+                    f"{lines[name].named} exists when {parent} has certain values, but {parent} "
+                    "is neither searched nor set; give it in hydra.sweeper.params"
                 )
-        sorter.add(name, *(line.when or {}))
-    try:
-        return list(sorter.static_order())
-    except CycleError as error:
-        names = ", ".join(error.args[1][1:])
-        raise SearchError(
-            f"hydra.sweeper.params: the conditions of {names} depend on each other"
-        ) from error
+            add(parent)
+        open_names.pop()
+        ordered.setdefault(name)
+
+    for name in lines:
+        add(name)
+    return list(ordered)
 
 
 def _reduced(
@@ -243,7 +273,8 @@ def _written(value: Any) -> str:
 
 def _parse(parser: OverridesParser, line: str, *, named: str) -> Override:
     try:
-        return parser.parse_override(line)
+        (override,) = parser.parse_overrides([line])  # the singular does not know of `glob`
+        return override
     except HydraException as error:
         is_empty = line.replace(" ", "").endswith("=choice()")
         why = "the choice is empty" if is_empty else str(error).splitlines()[0]

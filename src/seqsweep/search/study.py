@@ -127,7 +127,7 @@ def make_sampler(
     """
     kind = sampler_class(config)
     check_space(kind, config, space, is_extended=is_extended)
-    if points_wait(kind, n_slots, is_extended=is_extended):
+    if points_wait(kind, is_extended=is_extended):
         return RandomSampler()  # only asked for what does not wait
     seeded = deal(config, lambda _kind, own: seed if own is None else own, SAMPLER)
     # A class that is not Optuna's may keep in its instance what it has learned
@@ -178,3 +178,6 @@ def silence_optuna() -> None:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings(
+        "ignore", "The reported value is ignored"
+    )  # of a step that was reported

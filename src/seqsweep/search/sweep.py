@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.errors import SearchError, UserError
+from seqsweep.errors import UserError
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.record import text
@@ -116,29 +116,27 @@ def _search(
         return write_results(plan.folder, best, stop, evaluated, n_objectives=len(names))
 
     write()
-    sweep_run.tag({"seqsweep.ended_by": stop.field})
     print_table(console, study, best, names)
     print_end(console, study, stop)
     ended = Failed(stop.reason) if stop.is_failure else None
     if not best:
-        if stop.ends_the_study:
-            study.set_user_attr(ENDED_BY, stop.field)
-        return ended or Failed(_without_best(study))
-    if len(names) == 1:
-        sweep_run.log(results_of(plan.settings, best[0].values))
-    if ended is None:
-        heed_interrupt()
-        try:
-            for trial in best:
-                runs = [tracking.run(trial.user_attrs["mlflow_run_id"])]
-                runs += [sweep_run] if len(names) == 1 else []
-                evaluated[trial.number] = evaluate_best(plan, trial, *runs)
-                runs[0].tag({"seqsweep.best": "true"})
-        except SearchError as error:
-            ended = Failed(str(error))
+        ended = ended or Failed(_without_best(study))
+    try:
+        sweep_run.tag({"seqsweep.ended_by": stop.field})
+        if best and len(names) == 1:
+            sweep_run.log(results_of(plan.settings, best[0].values))
+        for trial in best if ended is None else []:
+            heed_interrupt()
+            runs = [tracking.run(trial.user_attrs["mlflow_run_id"])]
+            runs += [sweep_run] if len(names) == 1 else []
+            evaluated[trial.number] = evaluate_best(plan, trial, *runs)
+            runs[0].tag({"seqsweep.best": "true"})
         heed_interrupt()
         sweep_run.add_file(write())
-    print_best(console, best, names, evaluated)
+    except UserError as error:  # a store, or a model that cannot be evaluated
+        ended = ended or Failed(str(error))
+    if best:
+        print_best(console, best, names, evaluated)
     if stop.ends_the_study:
         study.set_user_attr(ENDED_BY, stop.field)
     return ended or Completed(tuple(best[0].values))
@@ -204,7 +202,7 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
     if plan.n_trials is not None:
         trials = _count(plan.n_trials, "trial")
     if plan.n_trials is not None and plan.n_trials < len(plan.known):
-        trials += f" of the grid's {len(plan.known)}"
+        trials += f" of the {len(plan.known)} points"
     if plan.settings.repeats > 1:
         trials += f", each under {plan.settings.repeats} seeds,"
     if not plan.claim.is_new:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import optuna
@@ -15,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from seqsweep.errors import SearchError, first_line
 from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
 from seqsweep.process.result import raised
-from seqsweep.search.best import is_best
+from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
 from seqsweep.search.parameter import Value
@@ -83,6 +84,8 @@ class Session:
             n_slots=len(plan.slots),
             n_done=len(settled(self._trials())),
         )
+        self._front = Front(self._study)
+        self._points = self._missing_points()
         self._suggesting = threading.Lock()
 
     def run(self) -> Stop:
@@ -100,7 +103,7 @@ class Session:
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
         try:
-            if self._budget.take():
+            if self._leave():
                 self._study.optimize(
                     partial(self._objective, slot),
                     catch=(TrialFailedError,),
@@ -119,7 +122,7 @@ class Session:
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
         self._budget.give_back()
-        if not self._budget.take():
+        if not self._leave():
             study.stop()
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
@@ -128,7 +131,7 @@ class Session:
             with self._suggesting:  # a sampler is not made for several threads
                 params = self._plan.suggest(trial)
         except Exception as error:
-            params, outcome = {}, raised(error)
+            params, outcome = {}, replace(raised(error), again=False)  # with other values
         else:
             outcome = None
         with self._display.trial(trial.number, slot.name, params) as shown:
@@ -137,7 +140,7 @@ class Session:
             is_retried = self._retry(trial, outcome)
             shown.ended(
                 outcome,
-                best=isinstance(outcome, Completed) and is_best(self._study, trial, outcome),
+                best=self._is_best(trial, outcome),
                 retry_of=trial.user_attrs.get(RETRY_OF),
                 is_retried=is_retried,
             )
@@ -157,6 +160,26 @@ class Session:
         if isinstance(outcome, Misfit) and not self._trials(TrialState.COMPLETE):
             self._budget.stop(Stop("function", outcome.reason, is_failure=True))
         return outcome
+
+    def _is_best(self, trial: optuna.Trial, outcome: Outcome) -> bool:
+        is_kept = isinstance(outcome, Completed) and all(v <= 0 for v in trial.constraints.values())
+        return is_kept and self._front.improves(outcome.values)
+
+    def _missing_points(self) -> Iterator[dict[str, Value]]:
+        """Gives the known points that no trial of the study has had yet."""
+        fixed = [trial.system_attrs.get("fixed_params", {}) for trial in self._trials()]
+        had = {repr(sorted(point.items())) for point in fixed}
+        known = self._plan.known[: self._plan.n_trials]
+        return (point for point in known if repr(sorted(point.items())) not in had)
+
+    def _leave(self) -> bool:
+        """Waits for leave to start a trial, and lets the next known point wait for it."""
+        if not self._budget.take():
+            return False
+        with self._suggesting:
+            if (point := next(self._points, None)) is not None:
+                self._study.enqueue_trial(point)
+        return True
 
     def _twin(self, params: dict[str, Value]) -> FrozenTrial | None:
         """Gives a trial that has finished with the same values, None where there is none."""

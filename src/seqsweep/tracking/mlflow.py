@@ -6,15 +6,17 @@ for several runs at a time.
 
 from __future__ import annotations
 
+import functools
 import getpass
 import logging
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -36,31 +38,62 @@ from seqsweep.tracking.base import Run, RunRecord, Tracking
 MOST_METRICS = 1000
 MOST_PARAMS = 100
 
+T = TypeVar("T")
+
+
+@contextmanager
+def _told_of(uri: str) -> Iterator[None]:
+    """Turns what a store raises, SQLAlchemy's errors, requests' or MLflow's, into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        why = first_line(error)
+        raise TrackingError(f"the MLflow store {without_password(uri)} fails: {why}") from error
+
+
+def _told_of_store(method: Callable[..., T]) -> Callable[..., T]:
+    """Does so for what a method of a run does with its store."""
+
+    @functools.wraps(method)
+    def told(self: MlflowRun, *arguments: Any, **named: Any) -> T:
+        with _told_of(self._uri):
+            return method(self, *arguments, **named)
+
+    return told
+
 
 class MlflowRun(Run):
     """A run and the client that writes it."""
 
-    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
+    def __init__(self, client: MlflowClient, uri: str, run_id: str, experiment_id: str) -> None:
         self.id = run_id
+        self._uri = uri
         self._client = client
         self._experiment_id = experiment_id
 
+    @_told_of_store
     def log(self, points: Iterable[Point]) -> None:
         """Adds points to curves, in batches."""
         self._log([Metric(p.name, p.value, p.time_ms, p.step) for p in points])
 
+    @_told_of_store
     def tag(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""
         self._client.log_batch(self.id, tags=[RunTag(k, storable(v)) for k, v in tags.items()])
 
+    @_told_of_store
     def add_file(self, path: Path) -> None:
         """Keeps a copy of the file `path`."""
         self._client.log_artifact(self.id, str(path))
 
+    @_told_of_store
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
         self._client.log_text(self.id, storable(text), file_name)
 
+    @_told_of_store
     def add_model(self, folder: Path, results: Iterable[Point]) -> str:
         """Keeps the MLflow model in `folder` as a logged model of this run.
 
@@ -86,6 +119,7 @@ class MlflowRun(Run):
         )
         return model.model_id
 
+    @_told_of_store
     def end(self, outcome: Outcome) -> None:
         """Closes the run: FINISHED, KILLED where it was pruned, FAILED with its reason."""
         match outcome:
@@ -168,7 +202,7 @@ class MlflowTracking(Tracking):
 
     def run(self, run_id: str) -> MlflowRun:
         """Gives the run of that id, ended or not."""
-        return MlflowRun(self._client, run_id, self._experiment_id)
+        return MlflowRun(self._client, self._uri, run_id, self._experiment_id)
 
     def reopen(self, run_id: str) -> MlflowRun | None:
         """Gives an ended run as one that goes on; None where the store has none of that id."""
@@ -198,7 +232,9 @@ class MlflowTracking(Tracking):
 
         Without the workflow type, MLflow 3 opens on its pages for language models.
         """
-        server = self._uri if self._uri.startswith("http") else "http://127.0.0.1:5000"
+        server = (
+            without_password(self._uri) if self._uri.startswith("http") else "http://127.0.0.1:5000"
+        )
         return f"{server}/#/experiments/{self._experiment_id}?workflowType=machine_learning"
 
     def how_to_open(self) -> str | None:
@@ -209,7 +245,7 @@ class MlflowTracking(Tracking):
         command = f"{shlex.quote(str(program)) if program.exists() else 'mlflow'} ui"
         if self._uri == _local(self._folder):
             return f"cd {shlex.quote(str(self._folder))} && {command}"
-        return f"{command} --backend-store-uri {shlex.quote(self._uri)}"
+        return f"{command} --backend-store-uri {shlex.quote(without_password(self._uri))}"
 
     def _log_params(self, run_id: str, values: Mapping[str, str]) -> None:
         params = [Param(_key(key), storable(value)) for key, value in values.items()]
@@ -217,16 +253,9 @@ class MlflowTracking(Tracking):
             self._client.log_batch(run_id, params=params[start : start + MOST_PARAMS])
 
 
-@contextmanager
-def _told_of(uri: str) -> Iterator[None]:
-    """Turns what a store raises, SQLAlchemy's errors, requests' or MLflow's, into one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        why = first_line(error)
-        raise TrackingError(f"the MLflow store {uri} cannot be used: {why}") from error
+def without_password(uri: str) -> str:
+    """Gives an address as anybody may read it."""
+    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", uri)
 
 
 def _local(folder: Path) -> str:

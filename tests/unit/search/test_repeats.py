@@ -1,5 +1,6 @@
 """Jobs of one trial under several seeds are judged as one."""
 
+import math
 import threading
 
 import pytest
@@ -72,3 +73,52 @@ def test_the_mean_has_the_metrics_that_all_have():
 )
 def test_the_outcome_is_the_mean_or_what_any_of_them_ended_in(outcomes, combined):
     assert combine(dict(enumerate(outcomes))) == combined
+
+
+def test_where_judging_fails_no_job_is_left_waiting():
+    def fails(_judge: Judge) -> bool:
+        raise OSError("the store is away")
+
+    together, raised = Together(3, fails), []
+
+    def job(index: int) -> None:
+        try:
+            together.judge(index, Judge(1, {"loss": 1.0}))
+        except OSError as error:
+            raised.append(error)
+        finally:
+            together.ended(index)
+
+    threads = [threading.Thread(target=job, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+    assert len(raised) == 3
+
+
+def test_a_job_that_is_gone_waits_for_nobody():
+    together = Together(2, lambda judge: False)
+    gone = threading.Event()
+    thread = threading.Thread(
+        target=lambda: together.judge(0, Judge(1, {"loss": 1.0}), gone.is_set)
+    )
+    thread.start()
+    thread.join(timeout=0.5)
+    assert thread.is_alive()
+    gone.set()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("values", [(math.inf, -math.inf), (1.7e308, 1.7e308), (math.nan, 1.0)])
+def test_the_mean_of_any_numbers_is_a_number_or_none_and_never_an_error(values):
+    (found,) = mean([{"x": value} for value in values]).values()
+    assert isinstance(found, float)
+    assert found == 1.7e308 or math.isnan(found)
+
+
+def test_an_interrupted_repeat_is_an_interrupted_trial():
+    outcomes = {0: Failed("interrupted"), 1: SIBLING}
+    assert combine(outcomes) == Failed("interrupted")

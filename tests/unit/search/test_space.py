@@ -250,6 +250,44 @@ def test_a_condition_that_cannot_be_is_refused_in_one_sentence(params, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {
+            "kind": "a,b",
+            "sub": {"when": {"kind": "b"}, "values": "1,2"},
+            "deep": {"when": {"sub": 1, "kind": ["a", "b"]}, "values": "5,6"},
+        },
+        {
+            "kind": "a,b,c",
+            "x": {"when": {"kind": ["a", "b"]}, "values": "1,2"},
+            "y": {"when": {"kind": ["c", "b"]}, "values": "1,2"},
+            "z": {"when": {"x": 1, "y": 1}, "values": "5,6"},
+        },
+    ],
+    ids=["a narrower ancestor", "two parents of one ancestor"],
+)
+def test_a_parameter_that_can_exist_is_among_the_corners(params):
+    space = read(params=params)
+    deepest = space.parameters[-1].name
+    assert {corner[deepest] for corner in space.corners() if deepest in corner} == {5, 6}
+
+
+def test_parameters_stand_as_they_were_written_but_parents_first():
+    params = {
+        "c": {"when": {"p": 1}, "values": "1,2"},
+        "p": "1,2",
+        "d": {"when": {"p": 2}, "values": "1,2"},
+        "q": "1,2",
+    }
+    assert [p.name for p in read(params=params).parameters] == ["p", "c", "d", "q"]
+
+
+def test_a_list_of_a_choice_can_be_named_as_a_known_value():
+    (parameter,) = read("x=choice([1,2],[3])").parameters
+    assert parameter.read([1, 2]) == "[1,2]"
+
+
 def test_a_condition_that_no_values_fulfil_is_refused():
     params = {
         "a": "1,2",
