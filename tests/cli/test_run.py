@@ -26,7 +26,7 @@ def test_looking_at_the_configuration_loads_nothing_heavy(root, program, tmp_pat
 
 def test_the_help_lists_the_groups_and_the_sweeps(root, program, tmp_path):
     said = program(root / "src" / "run.py", "--help", cwd=tmp_path).stdout
-    assert "sweep: default, tiny" in said
+    assert "sweep: cells, default, size, tiny" in said
     for group in ("data: fashion_mnist, idx, mnist, mnist_5k, npz", "experiment: tutorial"):
         assert group in said
 

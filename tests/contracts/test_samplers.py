@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_sweeper import OPTIONS
 from seqsweep.errors import SearchError
-from seqsweep.search.points import in_order, points_wait
+from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
 from seqsweep.search.study import (
     make_pruner,
@@ -105,9 +105,8 @@ def sweep(
         sampler=make_sampler(SAMPLERS[name], space, seed=seed, n_slots=n_slots),
         pruner=make_pruner(OPTIONS["pruner"][pruner]),
     )
-    if points_wait(kind):
-        for point in in_order(kind, space, seed):
-            study.enqueue_trial(point)
+    if tries_all(kind):
+        study.sampler = PointSampler(in_order(kind, space, seed), study)
     suggesting, judging, suggested = threading.Lock(), threading.Lock(), {}
     n_slots = min(n_slots, n_trials)
 

@@ -173,12 +173,19 @@ class Plan:
             if study is not None:
                 study.set_user_attr(FOLDER, str(self.folder))
                 study.set_user_attr(SEARCH, search_of(self.jobs))
+                if not self._tries_all():
+                    for point in self.known:
+                        study.enqueue_trial(point)
                 self.claim.keep()
                 return study
             self.claim.give_back()
             if self.claim.given_name is not None:
                 raise self.claim.taken()
             self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
+
+    def _tries_all(self) -> bool:
+        kind = sampler_class(self.settings.sampler)
+        return tries_all(kind, is_extended=self.settings.is_extended)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """Lets the sampler choose the trial's values.
@@ -273,7 +280,7 @@ def _count(
     The known ones are tried first; they are all where the sampler tries every point.
     """
     kind = sampler_class(settings.sampler)
-    if not tries_all(kind) or settings.is_extended:
+    if not tries_all(kind, is_extended=settings.is_extended):
         known = [
             _current(space, jobs) if point == CURRENT else _known(space, point, f"enqueue.{i}")
             for i, point in enumerate(settings.enqueue)

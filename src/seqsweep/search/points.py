@@ -1,34 +1,91 @@
-"""Searches that try every point of a space: which do, how many points, in which order they wait."""
+"""Searches that try every point of a space: which do, in which order, and how points are dealt."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BruteForceSampler, CmaEsSampler, GridSampler
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, BruteForceSampler, CmaEsSampler, GridSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
 from seqsweep.search.build import TARGET
 from seqsweep.search.parameter import Value
 from seqsweep.search.space import Space
+from seqsweep.search.stops import RETRY_OF
+
+FIXED = "fixed_params"  # Optuna's attribute of a trial whose values are given
 
 
-def tries_all(kind: type) -> bool:
-    """Says whether a sampler of this class tries every point of its space once."""
-    return issubclass(kind, GridSampler | BruteForceSampler)
+def tries_all(kind: type, *, is_extended: bool = False) -> bool:
+    """Says whether a sampler of this class tries every point of its space once, all of them known.
 
-
-def points_wait(kind: type, *, is_extended: bool = False) -> bool:
-    """Says whether the points wait in the study from the beginning, rather than being sampled.
-
-    Optuna's own samplers end such a search themselves, by what runs just then. With 4 slots its
-    brute force ran 15 trials for 12 points, and its grid may draw a point twice and another never;
-    and they know nothing of trials that are to be tried again. Brute force is asked only where the
-    space is extended by a function, so that nobody knows the points.
+    They are not where a function of the user's extends the space.
     """
-    return tries_all(kind) and not is_extended
+    return issubclass(kind, GridSampler | BruteForceSampler) and not is_extended
+
+
+class PointSampler(BaseSampler):
+    """Deals known points, each once, to the trials in their order; for several threads.
+
+    Optuna's own samplers end such a search themselves, by what runs just then: with 4 slots its
+    brute force ran 15 trials for 12 points, and its grid may draw a point twice and another never;
+    and they know nothing of trials that are tried again. Points that wait in the study would be
+    read anew from the store at each start of a trial, which takes a second for 10,000.
+
+    A point stands in the study as its trial's `fixed_params`, as one that had waited.
+    """
+
+    def __init__(self, points: Sequence[dict[str, Value]], study: Study) -> None:
+        trials = study.get_trials(deepcopy=False)
+        had = {_key(trial.system_attrs.get(FIXED, {})) for trial in trials}
+        self._left = [point for point in points if _key(point) not in had]
+        self._first = len(trials)
+        self._dealt: dict[int, dict[str, Value]] = {}
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Deals a point to a trial that has none; one that is tried again has.
+
+        By the trial's place among those, so that it does not matter which slot is faster.
+        """
+        if FIXED in trial.system_attrs:
+            return
+        before = range(self._first, trial.number)
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        again = sum(t.number in before and RETRY_OF in t.user_attrs for t in trials)
+        point = self._dealt[trial.number] = self._left[len(before) - again]
+        study._storage.set_trial_system_attr(trial._trial_id, FIXED, point)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Gives none."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Gives none."""
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Gives the value of the trial's point."""
+        return self._dealt[trial.number][param_name]
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Forgets the trial's point."""
+        self._dealt.pop(trial.number, None)
+
+
+def _key(point: Mapping[str, Value]) -> str:
+    return repr(sorted(point.items()))
 
 
 def in_order(kind: type, space: Space, seed: int | None) -> list[dict[str, Value]]:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.build import TARGET, build, class_of, deal
-from seqsweep.search.points import check_space, points_wait
+from seqsweep.search.points import check_space, tries_all
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
 from seqsweep.stores import make_whole, sqlite_url
@@ -127,8 +127,8 @@ def make_sampler(
     """
     kind = sampler_class(config)
     check_space(kind, config, space, is_extended=is_extended)
-    if points_wait(kind, is_extended=is_extended):
-        return RandomSampler()  # only asked for what does not wait
+    if tries_all(kind, is_extended=is_extended):
+        return RandomSampler()  # in place of a `PointSampler`, which needs the study
     seeded = deal(config, lambda _kind, own: seed if own is None else own, SAMPLER)
     # A class that is not Optuna's may keep in its instance what it has learned
     if n_slots == 1 or kind.__module__.partition(".")[0] != "optuna":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 import optuna
 from omegaconf import DictConfig
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError, first_line
@@ -21,10 +21,18 @@ from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
+from seqsweep.search.points import PointSampler, tries_all
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRY_OF, Stop, settled
-from seqsweep.search.study import can_prune, make_pruner, make_sampler, open_storage, silence_optuna
+from seqsweep.search.study import (
+    can_prune,
+    make_pruner,
+    make_sampler,
+    open_storage,
+    sampler_class,
+    silence_optuna,
+)
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import open_tracking
@@ -60,21 +68,12 @@ class Session:
     def __init__(self, worker: Worker) -> None:
         self._plan = plan = worker.plan
         self._settings = settings = plan.settings
-        sampler = make_sampler(
-            settings.sampler,
-            plan.space,
-            seed=settings.seed,
-            n_slots=len(plan.slots),
-            is_extended=settings.is_extended,
-        )
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
         self._study = optuna.load_study(
-            study_name=plan.study_name,
-            storage=open_storage(plan.storage),
-            sampler=sampler,
-            pruner=pruner,
+            study_name=plan.study_name, storage=open_storage(plan.storage), pruner=pruner
         )
+        self._study.sampler = _sampler_of(plan, self._study)
         self._runner = Runner(plan, open_tracking(settings.tracking), worker.sweep_run)
         self._budget = Budget(settings, plan.n_trials, self._trials)
         self._display = Display(
@@ -85,7 +84,6 @@ class Session:
             n_done=len(settled(self._trials())),
         )
         self._front = Front(self._study)
-        self._points = self._missing_points()
         self._suggesting = threading.Lock()
 
     def run(self) -> Stop:
@@ -103,7 +101,7 @@ class Session:
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
         try:
-            if self._leave():
+            if self._budget.take():
                 self._study.optimize(
                     partial(self._objective, slot),
                     catch=(TrialFailedError,),
@@ -122,7 +120,7 @@ class Session:
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
         self._budget.give_back()
-        if not self._leave():
+        if not self._budget.take():
             study.stop()
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
@@ -165,22 +163,6 @@ class Session:
         is_kept = isinstance(outcome, Completed) and all(v <= 0 for v in trial.constraints.values())
         return is_kept and self._front.improves(outcome.values)
 
-    def _missing_points(self) -> Iterator[dict[str, Value]]:
-        """Gives the known points that no trial of the study has had yet."""
-        fixed = [trial.system_attrs.get("fixed_params", {}) for trial in self._trials()]
-        had = {repr(sorted(point.items())) for point in fixed}
-        known = self._plan.known[: self._plan.n_trials]
-        return (point for point in known if repr(sorted(point.items())) not in had)
-
-    def _leave(self) -> bool:
-        """Waits for leave to start a trial, and lets the next known point wait for it."""
-        if not self._budget.take():
-            return False
-        with self._suggesting:
-            if (point := next(self._points, None)) is not None:
-                self._study.enqueue_trial(point)
-        return True
-
     def _twin(self, params: dict[str, Value]) -> FrozenTrial | None:
         """Gives a trial that has finished with the same values, None where there is none."""
         finished = self._trials(TrialState.COMPLETE, TrialState.PRUNED)
@@ -204,6 +186,19 @@ class Session:
         let_the_next_one_kill()
         self._budget.stop(Stop("interrupt", INTERRUPTED, is_failure=True))
         self._runner.interrupt.set()
+
+
+def _sampler_of(plan: Plan, study: optuna.Study) -> BaseSampler:
+    settings = plan.settings
+    if tries_all(sampler_class(settings.sampler), is_extended=settings.is_extended):
+        return PointSampler(plan.known[: plan.n_trials], study)
+    return make_sampler(
+        settings.sampler,
+        plan.space,
+        seed=settings.seed,
+        n_slots=len(plan.slots),
+        is_extended=settings.is_extended,
+    )
 
 
 def _keep_logs_off_the_screen() -> None:

@@ -1,9 +1,14 @@
 """Searches that try every point know which there are and in which order they wait."""
 
+import threading
+
+import optuna
 from optuna.samplers import BruteForceSampler, GridSampler, TPESampler
 
-from seqsweep.search.points import in_order, points_wait
+from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
+from seqsweep.search.stops import RETRY_OF
+from seqsweep.search.study import open_storage
 
 SPACE = Space.read({}, ["x=range(0,3)", "y=a,b"], None)
 POINTS = [(x, y) for x in range(3) for y in "ab"]
@@ -23,8 +28,46 @@ def test_points_of_brute_force_are_shuffled_by_the_seed():
     assert len({tuple(ordered(BruteForceSampler, seed=seed)) for seed in range(5)}) > 1
 
 
-def test_points_wait_where_they_are_known():
+def test_the_points_are_known_unless_a_function_extends_the_space():
     for kind in (GridSampler, BruteForceSampler):
-        assert points_wait(kind)
-        assert not points_wait(kind, is_extended=True)
-    assert not points_wait(TPESampler)
+        assert tries_all(kind)
+        assert not tries_all(kind, is_extended=True)
+    assert not tries_all(TPESampler)
+
+
+def study_with(points: list[dict], storage=None) -> optuna.Study:
+    study = optuna.create_study(storage=storage, study_name="points", load_if_exists=True)
+    study.sampler = PointSampler(points, study)
+    return study
+
+
+def test_several_threads_are_dealt_each_point_once_beside_trials_that_are_tried_again(tmp_path):
+    storage = open_storage(str(tmp_path / "studies.db"))
+    points = SPACE.points()
+    study = study_with(points, storage)
+
+    def serve(thread: int) -> None:
+        for turn in range(4):
+            if turn == 2:
+                study.enqueue_trial({"x": thread, "y": "a"}, user_attrs={RETRY_OF: 0})
+            trial = study.ask()
+            SPACE.suggest(trial)
+            study.tell(trial, 0.0)
+
+    threads = [threading.Thread(target=serve, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ran = sorted((t.params["x"], t.params["y"]) for t in study.trials)
+    assert ran == sorted([*POINTS, (0, "a"), (1, "a")])
+
+
+def test_a_study_that_goes_on_is_dealt_what_it_has_not_had(tmp_path):
+    storage = open_storage(str(tmp_path / "studies.db"))
+    for n_trials in (2, 4):
+        study_with(SPACE.points(), storage).optimize(
+            lambda trial: float(bool(SPACE.suggest(trial))), n_trials=n_trials
+        )
+    ran = [(t.params["x"], t.params["y"]) for t in study_with([], storage).trials]
+    assert ran == POINTS
