@@ -120,7 +120,7 @@ def test_percentile_keeps_the_best_quarter(direction):
 
 
 @both_directions
-def test_asha_promotes_one_in_four_at_steps_1_4_and_16(direction):
+def test_asha_promotes_one_in_three_at_steps_1_3_and_9(direction):
     def race() -> Race:
         race = Race("asha", direction)
         for value in range(1, 8):
@@ -129,10 +129,10 @@ def test_asha_promotes_one_in_four_at_steps_1_4_and_16(direction):
 
     assert race().pruned_at(1.5) is None  # the second of 8
     assert race().pruned_at(2.5) == 1  # the third
-    assert race().pruned_at(0.5, 99.0, 99.0) is None  # no rung is at 2 or 3
+    assert race().pruned_at(0.5, 99.0) is None  # no rung is at 2
     other = race()
-    other.complete(*[0.5] * 4)
-    assert other.pruned_at(0.4, 0.4, 0.4, 0.6) == 4  # behind the one that got so far
+    other.complete(*[0.5] * 3)
+    assert other.pruned_at(0.4, 0.4, 0.6) == 3  # behind the one that got so far
 
 
 @both_directions
