@@ -1,4 +1,4 @@
-"""A config as it is recorded: without what is hidden, and flat, as text."""
+"""What is recorded and read, as text: a config without what is hidden, and flat; a count."""
 
 from __future__ import annotations
 
@@ -36,3 +36,8 @@ def text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def counted(number: int, what: str) -> str:
+    """Writes a number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.errors import UserError, first_line
 from seqsweep.outcome import Completed, Failed, Misfit
+from seqsweep.record import counted
 
 LONGEST = 60  # characters of a value in a reason
 
@@ -18,8 +19,8 @@ def returned(value: Any, *, n_values: int) -> Completed | Failed:
     values = tuple(value) if is_several else (value,)
     if len(values) != n_values:
         return Misfit(
-            f"the function returned {_count(len(values), 'value')}, but hydra.sweeper.direction "
-            f"names {_count(n_values, 'objective')}"
+            f"the function returned {counted(len(values), 'value')}, but hydra.sweeper.direction "
+            f"names {counted(n_values, 'objective')}"
         )
     try:
         numbers = tuple(map(_number, values))
@@ -48,10 +49,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool | str | bytes):
         raise TypeError(value)
     return float(value)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _short(value: Any) -> str:

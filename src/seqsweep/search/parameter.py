@@ -59,10 +59,7 @@ class Parameter:
 
     def exists(self, values: Mapping[str, Value]) -> bool:
         """Says whether the parameter exists beside these values of others."""
-        return all(
-            name in values and any(same(values[name], value) for value in accepted)
-            for name, accepted in self.when_items()
-        )
+        return all(name in values for name in self.when or {}) and self.may_exist(values)
 
     def may_exist(self, values: Mapping[str, Value]) -> bool:
         """Says the same where `values` are only some of the others."""

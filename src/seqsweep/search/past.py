@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqsweep.outcome import INTERRUPTED, Failed
 from seqsweep.record import flatten, visible
 from seqsweep.search.jobs import Jobs
-from seqsweep.search.stops import retried_numbers
+from seqsweep.search.stops import RETRY_OF, retried_numbers
+from seqsweep.search.study import last_number
 from seqsweep.tracking import Tracking
 
 # Attributes of a study.
@@ -34,7 +34,7 @@ def search_of(jobs: Jobs) -> dict[str, str]:
     """Gives what makes two sweeps the same search: space, objectives and all else of the config."""
     settings, space = jobs.settings, jobs.space
     searched = {
-        f"params.{p.name}": f"{json.dumps(json.loads(distribution_to_json(p.distribution)))}"
+        f"params.{p.name}": distribution_to_json(p.distribution)
         + (f" when {p.described.partition(' when ')[2]}" if p.when else "")
         for p in space.parameters
     }
@@ -79,13 +79,10 @@ class Past:
 def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None:
     """Gives the study of the given name, or the last of those named `base-n`."""
     studies = {study.study_name: study for study in storage.get_all_studies()}
-    if given_name is None:
-        numbers = {n.removeprefix(f"{base}-"): n for n in studies if n.startswith(f"{base}-")}
-        last = max((int(number) for number in numbers if number.isdecimal()), default=None)
-        given_name = None if last is None else f"{base}-{last}"
-    if given_name not in studies:
+    name = given_name or f"{base}-{last_number(storage, base)}"
+    if name not in studies:
         return None
-    return Past(given_name, storage.get_study_user_attrs(studies[given_name]._study_id))
+    return Past(name, storage.get_study_user_attrs(studies[name]._study_id))
 
 
 def mend(study: optuna.Study, tracking: Tracking) -> int:
@@ -103,7 +100,7 @@ def mend(study: optuna.Study, tracking: Tracking) -> int:
             continue
         if trial.number not in retried:
             values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            tries = {"retry_of": trial.number, "tries": trial.user_attrs.get("tries", 1)}
+            tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
             study.enqueue_trial(values, user_attrs=tries)
             again += 1
     for run in tracking.running(study.study_name):

@@ -166,14 +166,13 @@ class Plan:
             UserError: the store cannot be written, or the given name is taken.
         """
         if not self.claim.is_new:
-            study = optuna.load_study(study_name=self.study_name, storage=storage)
-            return study
+            return optuna.load_study(study_name=self.study_name, storage=storage)
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
                 study.set_user_attr(FOLDER, str(self.folder))
                 study.set_user_attr(SEARCH, search_of(self.jobs))
-                if not self._tries_all():
+                if not self.tries_all:
                     for point in self.known:
                         study.enqueue_trial(point)
                 self.claim.keep()
@@ -183,7 +182,9 @@ class Plan:
                 raise self.claim.taken()
             self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
 
-    def _tries_all(self) -> bool:
+    @property
+    def tries_all(self) -> bool:
+        """Whether the sweep tries every point of its space, which are its known ones."""
         kind = sampler_class(self.settings.sampler)
         return tries_all(kind, is_extended=self.settings.is_extended)
 

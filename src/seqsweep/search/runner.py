@@ -21,7 +21,7 @@ from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
 from seqsweep.search.repeats import Repeats, combine
 from seqsweep.search.slots import Slot
-from seqsweep.search.stops import is_feasible
+from seqsweep.search.stops import RETRY_OF, is_feasible
 from seqsweep.tracking import Run, RunRecord, Tracking
 
 OnProgress = Callable[[Report], None]
@@ -125,7 +125,7 @@ class Runner:
             trial.set_user_attr("values_by_seed", {str(seed): v for seed, v in values.items()})
             run.log(results_of(self._settings, outcome.values))
             run.log(_spread(self._settings.recorded_names, values))
-            sign = 1 if self._settings.direction[0] == "maximize" else -1
+            sign = self._settings.signs[0]
             best = max(values, key=lambda seed: sign * values[seed][0])
             trial.set_user_attr("best_seed", best)
             _set_model(trial, attempts[best])
@@ -134,7 +134,7 @@ class Runner:
     def _start(
         self, trial: optuna.Trial, params: Mapping[str, str], tags: Mapping[str, str] | None = None
     ) -> Run:
-        retry_of = trial.user_attrs.get("retry_of")
+        retry_of = trial.user_attrs.get(RETRY_OF)
         return self._tracking.start(
             RunRecord(
                 name=f"trial {trial.number} of {self._plan.study_name}",
@@ -189,11 +189,9 @@ class Runner:
                 f"report; it reported {', '.join(last) or 'nothing'}"
             )
         if not missing:
-            violations = {c.text: c.violation(last[c.metric].value) for c in constraints}
-            for name, violation in violations.items():
-                trial.set_constraint(name, violation)
-            is_feasible = all(violation <= 0 for violation in violations.values())
-            run.tag({"seqsweep.feasible": text(is_feasible)})
+            for c in constraints:
+                trial.set_constraint(c.text, c.violation(last[c.metric].value))
+            run.tag({"seqsweep.feasible": text(is_feasible(trial))})
         return outcome
 
 

@@ -173,6 +173,11 @@ class Settings:
         return [f"{OBJECTIVE}_{name}" for name in self.names]
 
     @property
+    def signs(self) -> list[int]:
+        """By what each objective is multiplied so that more is better."""
+        return [1 if direction == "maximize" else -1 for direction in self.direction]
+
+    @property
     def is_extended(self) -> bool:
         """Says whether a function adds to the space."""
         return self.custom_search_space is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from seqsweep.errors import SearchError
 from seqsweep.search.grammar import read_parameter
 from seqsweep.search.parameter import Condition, Parameter, Value, literal, same
 
-MOST_POINTS = 100_000  # of a grid; each is written to the store before the first trial
+MOST_POINTS = 100_000  # of a grid, which are held in memory
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ class Space:
         Raises:
             SearchError: there is no end of them, or far too many.
         """
-        points = list(itertools.islice(_points(self.parameters, {}), MOST_POINTS + 1))
+        points = list(
+            itertools.islice(_assignments(self.parameters, Parameter.grid), MOST_POINTS + 1)
+        )
         if len(points) > MOST_POINTS:
             raise SearchError(
                 f"the grid has more than {MOST_POINTS:,} points; give its parameters fewer values, "
@@ -120,38 +122,32 @@ class Space:
                     names.add(name)
                     line.append(by_name[name])
         ancestors = [p for p in self.parameters if p.name in names]
-        for values in _assignments(ancestors, named, {}):
+
+        def worth_a_look(p: Parameter) -> list[Value]:
+            return [*dict.fromkeys(named[p.name]), *p.corners()]
+
+        for values in _assignments(ancestors, worth_a_look):
             if wanted.exists(values):
                 return values
         raise SearchError(f"{wanted.text} can never be: no values fulfil its `when`")
 
 
 def _assignments(
-    ancestors: Sequence[Parameter], named: Mapping[str, list[Value]], values: dict[str, Value]
+    parameters: Sequence[Parameter],
+    values_of: Callable[[Parameter], Iterable[Value]],
+    values: dict[str, Value] | None = None,
 ) -> Iterator[dict[str, Value]]:
-    if not ancestors:
-        yield values
-        return
-    first, *rest = ancestors
-    if not first.exists(values):
-        yield from _assignments(rest, named, values)
-        return
-    for value in [*dict.fromkeys(named[first.name]), *first.corners()]:
-        yield from _assignments(rest, named, {**values, first.name: value})
-
-
-def _points(
-    parameters: Sequence[Parameter], values: dict[str, Value]
-) -> Iterator[dict[str, Value]]:
+    """Gives every set of values, the last parameter changing fastest, of those that exist."""
+    values = values or {}
     if not parameters:
         yield values
         return
     first, *rest = parameters
     if not first.exists(values):
-        yield from _points(rest, values)
+        yield from _assignments(rest, values_of, values)
         return
-    for value in first.grid():
-        yield from _points(rest, {**values, first.name: value})
+    for value in values_of(first):
+        yield from _assignments(rest, values_of, {**values, first.name: value})
 
 
 @dataclass(frozen=True)

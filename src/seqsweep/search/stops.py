@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqsweep.outcome import INTERRUPTED
 from seqsweep.search.settings import Settings
@@ -47,7 +47,7 @@ def retried_numbers(trials: Sequence[FrozenTrial]) -> set[int]:
     return {t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs}
 
 
-def is_feasible(trial: FrozenTrial) -> bool:
+def is_feasible(trial: Trial | FrozenTrial) -> bool:
     """Says whether the trial breaks no constraint."""
     return all(value <= 0 for value in trial.constraints.values())
 
@@ -82,7 +82,7 @@ def _failures(settings: Settings, total: int | None, ended: Sequence[FrozenTrial
 def _target(settings: Settings, ended: Sequence[FrozenTrial]) -> Stop | None:
     if settings.target is None:
         return None
-    sign = _sign(settings)
+    sign = settings.signs[0]
     for trial in ended:
         counts = trial.state is TrialState.COMPLETE and is_feasible(trial)
         if counts and sign * trial.values[0] >= sign * settings.target:
@@ -103,7 +103,7 @@ def _number(total: int | None, ended: Sequence[FrozenTrial]) -> Stop | None:
 def _patience(settings: Settings, ended: Sequence[FrozenTrial]) -> Stop | None:
     if settings.patience is None:
         return None
-    sign, best, waited = _sign(settings), None, 0
+    sign, best, waited = settings.signs[0], None, 0
     finished = [t for t in ended if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     for trial in sorted(finished, key=lambda t: t.datetime_complete):
         counts = trial.state is TrialState.COMPLETE and is_feasible(trial)
@@ -114,7 +114,3 @@ def _patience(settings: Settings, ended: Sequence[FrozenTrial]) -> Stop | None:
     if waited < settings.patience:
         return None
     return Stop("patience", f"{waited} trials ended without improving on {best:g}")
-
-
-def _sign(settings: Settings) -> int:
-    return 1 if settings.direction[0] == "maximize" else -1

@@ -22,7 +22,7 @@ from rich.markup import escape
 from seqsweep.errors import UserError
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
-from seqsweep.record import text
+from seqsweep.record import counted, text
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best
 from seqsweep.search.origin import with_origin
@@ -200,7 +200,7 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
         console.print(f"[yellow]{escape(plan.note)}[/]", highlight=False, soft_wrap=True)
     trials = "trials until the time is over"
     if plan.n_trials is not None:
-        trials = _count(plan.n_trials, "trial")
+        trials = counted(plan.n_trials, "trial")
     if plan.n_trials is not None and plan.n_trials < len(plan.known):
         trials += f" of the {len(plan.known)} points"
     if plan.settings.repeats > 1:
@@ -211,13 +211,9 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
     goes_on = "" if plan.claim.is_new else " goes on"
     console.print(
         f"Sweep [bold]{escape(plan.study_name)}[/]{goes_on}: {trials} on "
-        f"{_count(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})",
+        f"{counted(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})",
         highlight=False,
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:

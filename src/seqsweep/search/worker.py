@@ -21,16 +21,15 @@ from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
-from seqsweep.search.points import PointSampler, tries_all
+from seqsweep.search.points import PointSampler
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
-from seqsweep.search.stops import RETRY_OF, Stop, settled
+from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, settled
 from seqsweep.search.study import (
     can_prune,
     make_pruner,
     make_sampler,
     open_storage,
-    sampler_class,
     silence_optuna,
 )
 from seqsweep.signals import handled_by, let_the_next_one_kill
@@ -160,7 +159,7 @@ class Session:
         return outcome
 
     def _is_best(self, trial: optuna.Trial, outcome: Outcome) -> bool:
-        is_kept = isinstance(outcome, Completed) and all(v <= 0 for v in trial.constraints.values())
+        is_kept = isinstance(outcome, Completed) and is_feasible(trial)
         return is_kept and self._front.improves(outcome.values)
 
     def _twin(self, params: dict[str, Value]) -> FrozenTrial | None:
@@ -190,7 +189,7 @@ class Session:
 
 def _sampler_of(plan: Plan, study: optuna.Study) -> BaseSampler:
     settings = plan.settings
-    if tries_all(sampler_class(settings.sampler), is_extended=settings.is_extended):
+    if plan.tries_all:
         return PointSampler(plan.known[: plan.n_trials], study)
     return make_sampler(
         settings.sampler,
