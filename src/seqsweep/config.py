@@ -33,6 +33,7 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Positive = Annotated[float, Field(gt=0, strict=True)]
+Seconds = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -147,7 +148,8 @@ class TrackingConfig:
     """Where runs are recorded.
 
     `uri` null stands for `MLFLOW_TRACKING_URI` and, where that is not set, for an SQLite file
-    `mlflow.db` in `dir`. `hidden` are the keys of the config that are recorded nowhere.
+    `mlflow.db` in `dir`. `hidden` are the keys of the config that are recorded nowhere. At its end
+    a sweep waits `wait` seconds for a store that is away.
     """
 
     name: Literal["mlflow", "none"]
@@ -155,6 +157,7 @@ class TrackingConfig:
     experiment: Text
     dir: Text
     log_model: Flag
+    wait: Seconds
     hidden: list[str]
 
 

@@ -10,19 +10,30 @@ from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Pruned
 from seqsweep.process.messages import Point
-from seqsweep.tracking import RunRecord, open_tracking
+from seqsweep.tracking import JOURNAL, Run, RunRecord, Tracking, new_key, open_tracking
 
 STORES = ["mlflow", "none"]
 
 
 def config(folder: Path, name: str = "mlflow", **values) -> TrackingConfig:
-    defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "hidden": []}
+    defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "wait": 60.0, "hidden": []}
     return TrackingConfig(name=name, dir=str(folder), **{**defaults, **values})
+
+
+def opened(folder: Path, name: str = "mlflow", **values) -> Tracking:
+    folder.mkdir(exist_ok=True)
+    return open_tracking(config(folder, name, **values), folder)
+
+
+def started(tracking: Tracking, record: RunRecord) -> Run:
+    run = tracking.start(record, new_key())
+    assert tracking.flush(60) is None
+    return run
 
 
 @pytest.fixture(params=STORES)
 def tracking(request, tmp_path):
-    return open_tracking(config(tmp_path, request.param))
+    return opened(tmp_path, request.param)
 
 
 @pytest.fixture
@@ -33,7 +44,7 @@ def client(tmp_path):
 
 @pytest.mark.parametrize("outcome", [Completed((0.5,)), Pruned(3), Failed("why", "traceback")])
 def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
-    run = tracking.start(RunRecord("a run", params={"x": "1"}, tags={"t": "2"}))
+    run = tracking.start(RunRecord("a run", params={"x": "1"}, tags={"t": "2"}), new_key())
     run.log([Point("loss", 0.5, 1), Point("loss", 0.4, 2)])
     run.tag({"more": "tags"})
     run.add_text("text", "file.txt")
@@ -41,9 +52,14 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     run.add_file(tmp_path / "picture.png")
     run.end(outcome)
     run.log([Point("test_loss", 0.3, 0)])
-    again = tracking.run(run.id)
-    assert again.id == run.id
+    again = tracking.run(run.key)
+    assert again.key == run.key
     again.log([Point("test_accuracy", 0.9, 0)])
+    again.settle()
+    assert tracking.has(run.key)
+    assert tracking.flush(30) is None
+    assert tracking.refusal() is None
+    assert not (tmp_path / JOURNAL).exists()
 
 
 @pytest.mark.parametrize(
@@ -55,17 +71,19 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     ],
 )
 def test_an_outcome_is_the_runs_state(tmp_path, client, outcome, status, tags):
-    run = open_tracking(config(tmp_path)).start(RunRecord("a run"))
+    run = started(opened(tmp_path), RunRecord("a run"))
     assert client.get_run(run.id).info.status == "RUNNING"
     run.end(outcome)
+    run.settle()
     seen = client.get_run(run.id)
     assert seen.info.status == status
     assert tags.items() <= seen.data.tags.items()
 
 
 def test_a_curve_arrives_whole_in_order_and_at_its_steps(tmp_path, client):
-    run = open_tracking(config(tmp_path)).start(RunRecord("a run"))
+    run = started(opened(tmp_path), RunRecord("a run"))
     run.log([Point("loss", 1 / (step + 1), step, 1000 + step) for step in range(2500)])
+    run.settle()
     history = client.get_metric_history(run.id, "loss")
     assert [(m.step, m.value, m.timestamp) for m in history] == [
         (step, 1 / (step + 1), 1000 + step) for step in range(2500)
@@ -74,14 +92,14 @@ def test_a_curve_arrives_whole_in_order_and_at_its_steps(tmp_path, client):
 
 def test_more_params_than_one_call_takes_are_all_kept(tmp_path, client):
     params = {f"p{i}": str(i) for i in range(250)}
-    run = open_tracking(config(tmp_path)).start(RunRecord("a run", params=params))
+    run = started(opened(tmp_path), RunRecord("a run", params=params))
     assert client.get_run(run.id).data.params == params
 
 
 def test_a_child_run_lies_below_its_parent(tmp_path, client):
-    tracking = open_tracking(config(tmp_path))
-    parent = tracking.start(RunRecord("sweep"))
-    child = tracking.start(RunRecord("trial", parent=parent.id))
+    tracking = opened(tmp_path)
+    parent = tracking.start(RunRecord("sweep"), new_key())
+    child = started(tracking, RunRecord("trial", parent=parent.key))
     assert client.get_run(child.id).data.tags["mlflow.parentRunId"] == parent.id
 
 
@@ -91,18 +109,19 @@ def test_artifacts_lie_in_the_projects_folder_wherever_the_program_was_started(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    run = open_tracking(config(tmp_path / "home")).start(RunRecord("a run"))
+    run = started(opened(tmp_path / "home"), RunRecord("a run"))
     run.add_text("text", "file.txt")
+    run.settle()
     (kept,) = (tmp_path / "home" / "mlruns" / "artifacts").rglob("file.txt")
     assert kept.read_text() == "text"
     assert list(elsewhere.iterdir()) == []
 
 
 def test_runs_may_be_written_from_several_threads_at_once(tmp_path, client):
-    tracking = open_tracking(config(tmp_path))
+    tracking = opened(tmp_path)
 
     def one(number: int) -> None:
-        run = tracking.start(RunRecord(f"run {number}", params={"number": str(number)}))
+        run = tracking.start(RunRecord(f"run {number}", params={"number": str(number)}), new_key())
         for step in range(5):
             run.log([Point("loss", float(number), step)])
         run.end(Completed((float(number),)))
@@ -112,6 +131,7 @@ def test_runs_may_be_written_from_several_threads_at_once(tmp_path, client):
         thread.start()
     for thread in threads:
         thread.join()
+    assert tracking.flush(60) is None
     (experiment,) = client.search_experiments(filter_string="name = 'sweeps'")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.data.params["number"] for run in runs) == [str(n) for n in range(8)]
@@ -123,22 +143,68 @@ def test_runs_may_be_written_from_several_threads_at_once(tmp_path, client):
 def test_the_environment_names_the_store_where_the_configuration_names_none(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path / 'other.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run = open_tracking(config(tmp_path / "unused")).start(RunRecord("a run"))
+    run = started(opened(tmp_path / "unused"), RunRecord("a run"))
     assert MlflowClient(uri).get_run(run.id).info.status == "RUNNING"
-    assert not (tmp_path / "unused").exists()
+    assert list((tmp_path / "unused").iterdir()) == []
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////proc/none/mlflow.db", "nosuch://store"])
 def test_a_store_that_cannot_be_opened_is_named_in_one_line(tmp_path, uri):
     with pytest.raises(TrackingError, match="fails: ") as caught:
-        open_tracking(config(tmp_path, uri=uri))
+        opened(tmp_path, uri=uri)
     assert uri in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_deleted_experiment_is_not_written_to_in_silence(tmp_path, client):
-    open_tracking(config(tmp_path))
+    opened(tmp_path)
     (experiment,) = client.search_experiments(filter_string="name = 'sweeps'")
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(TrackingError, match="restore"):
-        open_tracking(config(tmp_path))
+        opened(tmp_path)
+
+
+def curve(client: MlflowClient, run: Run) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in client.get_metric_history(run.id, "loss")]
+
+
+def test_a_run_is_reopened_and_found_by_its_key_in_another_program(tmp_path, client):
+    run = started(opened(tmp_path), RunRecord("a sweep"))
+    run.end(Failed("interrupted"))
+    run.settle()
+    later = opened(tmp_path)
+    assert later.has(run.key)
+    assert not later.has(new_key())
+    again = later.reopen(run.key)
+    again.settle()
+    seen = client.get_run(again.id)
+    assert again.id == run.id
+    assert seen.info.status == "RUNNING"
+    assert not {"seqsweep.outcome", "seqsweep.reason"} & seen.data.tags.keys()
+
+
+def test_only_the_runs_of_a_sweep_that_have_not_ended_are_running(tmp_path):
+    tracking = opened(tmp_path)
+    tags = [{"seqsweep.sweep": sweep, "seqsweep.trial": str(n)} for n, sweep in enumerate("aaab")]
+    runs = [tracking.start(RunRecord("a trial", tags=each), new_key()) for each in tags]
+    runs[1].end(Completed((1.0,)))
+    assert tracking.flush(30) is None
+    assert sorted((n, run.key) for run, n in tracking.running("a")) == [
+        (0, runs[0].key),
+        (2, runs[2].key),
+    ]
+
+
+def test_what_the_store_refuses_is_told_once_and_does_not_stop_the_rest(tmp_path, client):
+    tracking = opened(tmp_path)
+    refused = started(tracking, RunRecord("refused"))
+    client.delete_run(refused.id)
+    refused.log([Point("loss", 1.0, 1)])
+    other = started(tracking, RunRecord("other"))
+    other.log([Point("loss", 2.0, 1)])
+    with pytest.raises(TrackingError, match="deleted"):
+        refused.settle()
+    other.settle()
+    assert tracking.flush(30) is None
+    assert "the records of 1 run are not whole: the MLflow store" in tracking.refusal()
+    assert curve(client, other) == [(1, 2.0)]

@@ -63,6 +63,7 @@ def config(**changes) -> Config:
             "experiment": "test",
             "dir": "/project",
             "log_model": False,
+            "wait": 0,
             "hidden": [],
         },
         "devices": {"name": "cpu", "threads": 1},

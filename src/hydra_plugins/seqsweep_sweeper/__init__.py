@@ -57,6 +57,7 @@ class SeqsweepSweeperConf:
             "experiment": "${hydra.job.name}",
             "dir": "${hydra.runtime.cwd}",
             "log_model": True,
+            "wait": 60,
             "hidden": [],
         }
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from seqsweep.errors import UserError
 from seqsweep.outcome import INTERRUPTED, Failed, Outcome
 from seqsweep.process.child import Job
 from seqsweep.process.messages import MODEL_FOLDER, Point, Report
@@ -53,14 +54,12 @@ class Attempt:
 
     Attributes:
         last: the last point of each metric that it reported.
-        model_id: the MLflow model that it left, known once it is kept.
     """
 
     job: Job
     run: Run
     settings: Settings
     last: dict[str, Point] = field(default_factory=dict)
-    model_id: str | None = None
     _process: TrialProcess | None = None
     _killed_with: Failed | None = None
 
@@ -91,7 +90,7 @@ class Attempt:
         results = results_of(self.settings, values)
         model = self.job.folder / MODEL_FOLDER
         if self.settings.tracking.log_model and (model / "MLmodel").exists():
-            self.model_id = self.run.add_model(model, results)
+            self.run.add_model(model, results)
         else:
             self.run.log(results)
 
@@ -135,7 +134,8 @@ class Ending:
 def ended_truly(run: Run) -> Iterator[Ending]:
     """Ends the run with the outcome that this block leaves, a failure where it raises.
 
-    A store that refuses the end makes a failure of the outcome, so that all records agree.
+    A store that refuses what the run is to record makes a failure of the outcome, so that all
+    records agree; one that is away does not.
     """
     ending = Ending(Failed("the worker was ended"))
     try:
@@ -144,6 +144,11 @@ def ended_truly(run: Run) -> Iterator[Ending]:
         ending.outcome = raised(error)
     finally:
         try:
+            if ending.outcome != Failed(INTERRUPTED):  # then nothing may take long
+                run.settle()
+        except UserError as error:
+            ending.outcome = raised(error)
+        try:
             run.end(ending.outcome)
-        except Exception as error:
+        except UserError as error:
             ending.outcome = raised(error)

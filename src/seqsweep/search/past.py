@@ -12,18 +12,19 @@ from optuna.distributions import distribution_to_json
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from seqsweep.outcome import INTERRUPTED, Failed
+from seqsweep.outcome import INTERRUPTED, Completed, Failed, Outcome, Pruned
 from seqsweep.record import flatten, visible
 from seqsweep.search.jobs import Jobs
+from seqsweep.search.records import RUN_KEY, record_of, searched
 from seqsweep.search.stops import RETRY_OF, retried_numbers
 from seqsweep.search.study import last_number
-from seqsweep.tracking import Tracking
+from seqsweep.tracking import Tracking, new_key
 
 # Attributes of a study.
 ENDED_BY = "seqsweep:ended_by"
 SEARCH = "seqsweep:search"
 FOLDER = "seqsweep:folder"
-SWEEP_RUN = "seqsweep:mlflow_run_id"
+SWEEP_RUN = "seqsweep:run_key"
 
 LOST = "the sweep was ended while this trial ran"
 # Top-level keys of a config that say where trials run and are recorded, not what comes out.
@@ -85,17 +86,17 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
     return Past(name, storage.get_study_user_attrs(studies[name]._study_id))
 
 
-def mend(study: optuna.Study, tracking: Tracking) -> int:
+def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
     """Brings trials that nobody runs, and their runs, to an end; gives how many are run again.
 
     A trial that was interrupted, or ran when its sweep was killed, is no failure of its own: its
-    values wait to be run again, whatever `max_retries` says.
+    values wait to be run again, whatever `max_retries` says. `sweep` is the key of the sweep's run.
     """
     again, trials = 0, study.get_trials(deepcopy=False)
     retried = retried_numbers(trials)
     for trial in trials:
         if trial.state is TrialState.RUNNING:
-            _fail(study, trial, tracking)
+            _fail(study, trial, tracking, sweep)
         elif trial.user_attrs.get("reason") not in (INTERRUPTED, LOST):
             continue
         if trial.number not in retried:
@@ -103,13 +104,30 @@ def mend(study: optuna.Study, tracking: Tracking) -> int:
             tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
             study.enqueue_trial(values, user_attrs=tries)
             again += 1
-    for run in tracking.running(study.study_name):
-        run.end(Failed(LOST))
+    for run, number in tracking.running(sweep):
+        run.end(_outcome(trials[number]))
     return again
 
 
-def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking) -> None:
-    Trial(study, trial._trial_id).set_user_attr("reason", LOST)
-    if run_id := trial.user_attrs.get("mlflow_run_id"):
-        tracking.run(run_id).end(Failed(LOST))
+def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking, sweep: str) -> None:
+    live = Trial(study, trial._trial_id)
+    live.set_user_attr("reason", LOST)
+    key = trial.user_attrs.get(RUN_KEY)
+    if key is None or not tracking.has(key):
+        key = key or new_key()
+        live.set_user_attr(RUN_KEY, key)
+        tracking.start(
+            record_of(trial, study.study_name, sweep, searched(trial.params), tags={}), key
+        )
+    tracking.run(key).end(Failed(LOST))
     study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _outcome(trial: FrozenTrial) -> Outcome:
+    """Gives how a trial ended whose run has not; one that still ran has been failed."""
+    match trial.state:
+        case TrialState.COMPLETE:
+            return Completed(tuple(trial.values))
+        case TrialState.PRUNED:
+            return Pruned(trial.last_step or 0)
+    return Failed(trial.user_attrs.get("reason", LOST))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 import optuna
 from omegaconf import OmegaConf
@@ -19,10 +19,11 @@ from seqsweep.record import flatten, text, visible
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
+from seqsweep.search.records import MODEL_ID, RUN_ID, RUN_KEY, record_of, searched
 from seqsweep.search.repeats import Repeats, combine
 from seqsweep.search.slots import Slot
-from seqsweep.search.stops import RETRY_OF, is_feasible
-from seqsweep.tracking import Run, RunRecord, Tracking
+from seqsweep.search.stops import is_feasible
+from seqsweep.tracking import Run, Tracking, new_key
 
 OnProgress = Callable[[Report], None]
 
@@ -35,7 +36,7 @@ class Runner:
         self._settings = plan.settings
         self._tracking = tracking
         self._sweep_run = sweep_run
-        self._tags = {**plan.tags(), "seqsweep.study": plan.study_name}
+        self._tags = plan.tags()
         self._composing = threading.Lock()
         self._judging = threading.Lock()
         self.interrupt = Interrupt()
@@ -52,35 +53,60 @@ class Runner:
             with self._composing:  # Hydra's loader is not made for several threads
                 jobs = self._plan.jobs.of_trial(params, trial.number, slot)
             values = visible(next(iter(jobs.values())).config, self._settings.tracking.hidden)
-            run = self._start(trial, {**flatten(values), **_searched(params)})
         except Exception as error:
-            return raised(error)
-        with ended_truly(run) as ending:
-            trial.set_user_attr("mlflow_run_id", run.id)
+            return self.fail(trial, params, raised(error))
+
+        def train(run: Run) -> Outcome:
             run.add_text(OmegaConf.to_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
-            ending.outcome = train(trial, run, jobs, on_progress)
-        return ending.outcome
+            return train(trial, run, jobs, on_progress)
+
+        return self._recorded(trial, {**flatten(values), **searched(params)}, train)
+
+    def fail(self, trial: optuna.Trial, params: dict[str, Value], outcome: Failed) -> Outcome:
+        """Records a trial that cannot run."""
+        return self._recorded(trial, searched(params), lambda _run: outcome)
 
     def copy(self, trial: optuna.Trial, params: dict[str, Value], twin: FrozenTrial) -> Outcome:
         """Gives the trial the outcome of an earlier one with the same values, without training."""
-        try:
-            tags = {"seqsweep.duplicate_of": str(twin.number)}
-            run = self._start(trial, _searched(params), tags)
-        except Exception as error:
-            return raised(error)
-        with ended_truly(run) as ending:
-            trial.set_user_attr("mlflow_run_id", run.id)
+
+        def take(run: Run) -> Outcome:
             trial.set_user_attr("duplicate_of", twin.number)
             for name, violation in twin.constraints.items():
                 trial.set_constraint(name, violation)
             if twin.constraints:
                 run.tag({"seqsweep.feasible": text(is_feasible(twin))})
             if twin.values is None:
-                ending.outcome = Pruned(twin.last_step or 0)
-            else:
-                run.log(results_of(self._settings, twin.values))
-                ending.outcome = Completed(tuple(twin.values))
+                return Pruned(twin.last_step or 0)
+            run.log(results_of(self._settings, twin.values))
+            return Completed(tuple(twin.values))
+
+        tags = {"seqsweep.duplicate_of": str(twin.number)}
+        return self._recorded(trial, searched(params), take, tags)
+
+    def _recorded(
+        self,
+        trial: optuna.Trial,
+        params: Mapping[str, str],
+        work: Callable[[Run], Outcome],
+        tags: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Does the trial's work between the start and the end of its run; gives the outcome.
+
+        The study knows the run before it is started, so that none is ever without its trial.
+        """
+        key = new_key()
+        tags = {**self._tags, **(tags or {})}
+        record = record_of(trial, self._plan.study_name, self._sweep_run, params, tags)
+        try:
+            trial.set_user_attr(RUN_KEY, key)
+            run = self._tracking.start(record, key)
+        except Exception as error:
+            return raised(error)
+        with ended_truly(run) as ending:
+            ending.outcome = work(run)
+        if run.id is not None:
+            trial.set_user_attr(RUN_ID, run.id)
         return ending.outcome
 
     def _once(
@@ -131,38 +157,12 @@ class Runner:
             _set_model(trial, attempts[best])
         return outcome
 
-    def _start(
-        self, trial: optuna.Trial, params: Mapping[str, str], tags: Mapping[str, str] | None = None
-    ) -> Run:
-        retry_of = trial.user_attrs.get(RETRY_OF)
-        return self._tracking.start(
-            RunRecord(
-                name=f"trial {trial.number} of {self._plan.study_name}",
-                parent=self._sweep_run,
-                params=params,
-                tags={
-                    **self._tags,
-                    "seqsweep.kind": "trial",
-                    "seqsweep.trial": str(trial.number),
-                    **({} if retry_of is None else {"seqsweep.retry_of": str(retry_of)}),
-                    **(tags or {}),
-                },
-            )
-        )
-
     def _start_repeat(self, trial: optuna.Trial, run: Run, seed: int) -> Run:
-        return self._tracking.start(
-            RunRecord(
-                name=f"trial {trial.number} of {self._plan.study_name}, seed {seed}",
-                parent=run.id,
-                params={**_searched(trial.params), self._settings.seed_key: str(seed)},
-                tags={
-                    **self._tags,
-                    "seqsweep.kind": "repeat",
-                    "seqsweep.trial": str(trial.number),
-                },
-            )
-        )
+        params = {**searched(trial.params), self._settings.seed_key: str(seed)}
+        tags = {**self._tags, "seqsweep.kind": "repeat"}
+        record = record_of(trial, self._plan.study_name, self._sweep_run, params, tags)
+        name = f"{record.name}, seed {seed}"
+        return self._tracking.start(replace(record, name=name, parent=run.key), new_key())
 
     def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
         """Tells the pruner the metric that it looks at, and asks it."""
@@ -195,13 +195,10 @@ class Runner:
         return outcome
 
 
-def _searched(params: Mapping[str, Any]) -> dict[str, str]:
-    return {name.lstrip("+"): text(value) for name, value in params.items()}
-
-
 def _set_model(trial: optuna.Trial, attempt: Attempt) -> None:
-    if attempt.model_id is not None:
-        trial.set_user_attr("mlflow_model_id", attempt.model_id)
+    attempt.run.settle()
+    if attempt.run.model_id is not None:
+        trial.set_user_attr(MODEL_ID, attempt.run.model_id)
 
 
 def _spread(names: list[str], values: Mapping[int, tuple[float, ...]]) -> list[Point]:

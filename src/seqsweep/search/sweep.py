@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -19,7 +20,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.errors import UserError
+from seqsweep.errors import TrackingError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.record import counted, text
@@ -29,6 +30,7 @@ from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
+from seqsweep.search.records import MODEL_ID, RUN_KEY
 from seqsweep.search.report import print_best, print_end, print_table, write_results
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
@@ -36,8 +38,9 @@ from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
-from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
+from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, new_key, open_tracking
 
+HURRY_S = 1.0  # how long an interrupted sweep waits for the tracking store
 STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate", "repeats")
 
 
@@ -77,10 +80,12 @@ def run(plan: Plan, console: Console) -> int:
     preload(plan.settings.preload, plan.folder / "preload.log")
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
-        tracking = open_tracking(plan.settings.tracking)
+        tracking = open_tracking(plan.settings.tracking, plan.folder)
+        if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
+            raise TrackingError(unsent)
         study = plan.begin(storage)
-    again = 0 if plan.claim.is_new else mend(study, tracking)
     sweep_run = _open_run(plan, study, tracking)
+    again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
@@ -92,6 +97,7 @@ def run(plan: Plan, console: Console) -> int:
         outcome = Failed(INTERRUPTED)
     finally:
         sweep_run.end(outcome)
+    outcome = _flushed(plan, console, tracking, outcome)
     _say_where(console, plan, study, tracking)
     if isinstance(outcome, Completed):
         return 0
@@ -108,7 +114,7 @@ def _search(
 ) -> Outcome:
     """Runs the trials, then lets the best be evaluated; reports both."""
     names = plan.settings.names
-    stop = _launch(plan, sweep_run)
+    stop = _launch(plan, sweep_run, tracking)
     best = best_trials(study)
     evaluated: dict[int, dict[str, float]] = {}
 
@@ -127,7 +133,7 @@ def _search(
             sweep_run.log(results_of(plan.settings, best[0].values))
         for trial in best if ended is None else []:
             heed_interrupt()
-            runs = [tracking.run(trial.user_attrs["mlflow_run_id"])]
+            runs = [tracking.run(trial.user_attrs[RUN_KEY])]
             runs += [sweep_run] if len(names) == 1 else []
             evaluated[trial.number] = evaluate_best(plan, trial, *runs)
             runs[0].tag({"seqsweep.best": "true"})
@@ -150,22 +156,24 @@ def _without_best(study: optuna.Study) -> str:
 def _open_run(plan: Plan, study: optuna.Study, tracking: Tracking) -> Run:
     """Opens the sweep's own run, the parent of its trials' runs, again where the study goes on."""
     known = study.user_attrs.get(SWEEP_RUN)
-    run = (tracking.reopen(known) if known else None) or _start_run(plan, tracking)
-    study.set_user_attr(SWEEP_RUN, run.id)
-    return run
+    if known is not None and tracking.has(known):
+        return tracking.reopen(known)
+    key = known or new_key()
+    study.set_user_attr(SWEEP_RUN, key)
+    return tracking.start(_record(plan), key)
 
 
-def _start_run(plan: Plan, tracking: Tracking) -> Run:
+def _record(plan: Plan) -> RunRecord:
     settings = plan.settings
     params = {f"space.{p.name}": p.described for p in plan.space.parameters}
     params |= {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
     params |= {name: text(getattr(settings, name)) for name in STOPS if getattr(settings, name)}
     params |= {"n_trials": text(plan.n_trials), "slots": str(len(plan.slots))}
     tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "sweep"}
-    return tracking.start(RunRecord(name=plan.study_name, params=params, tags=tags))
+    return RunRecord(name=plan.study_name, params=params, tags=tags)
 
 
-def _launch(plan: Plan, sweep_run: Run) -> Stop:
+def _launch(plan: Plan, sweep_run: Run, tracking: Tracking) -> Stop:
     """Starts a worker through the configured launcher; says what ended the sweep."""
     overrides = [
         *plan.space.fixed,
@@ -176,13 +184,32 @@ def _launch(plan: Plan, sweep_run: Run) -> Stop:
     launcher = Plugins.instance().instantiate_launcher(
         # callbacks are for trials: each fires them in its own process
         hydra_context=HydraContext(plan.jobs.hydra_context.config_loader, Callbacks()),
-        task_function=Worker(plan, sweep_run.id),
+        task_function=Worker(plan, sweep_run.key, tracking),
         config=_quiet(plan.jobs.master),
     )
     (job,) = launcher.launch([overrides], initial_job_idx=0)
     if job.status is not JobStatus.COMPLETED:
         raise job._return_value  # the property would print a line of its own
     return job.return_value
+
+
+def _flushed(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> Outcome:
+    """Waits for the store to have the whole record; a failure where it has not."""
+
+    def tell(sentence: str) -> None:
+        console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
+
+    tracking.tell(tell)
+    is_interrupted = outcome == Failed(INTERRUPTED)
+    in_all_s = HURRY_S if is_interrupted else math.inf
+    unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    problem = unsent or tracking.refusal()
+    if problem is None:
+        return outcome
+    if isinstance(outcome, Completed):
+        return Failed(problem)
+    tell(problem)
+    return outcome
 
 
 def _quiet(master: DictConfig) -> DictConfig:
@@ -218,7 +245,10 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
     lines = ["", f"jobs    {plan.folder}"]
-    models = [trial.user_attrs.get("mlflow_model_id") for trial in best_trials(study)]
+    models = [
+        trial.user_attrs.get(MODEL_ID) or tracking.run(trial.user_attrs[RUN_KEY]).model_id
+        for trial in best_trials(study)
+    ]
     if models and len(plan.settings.direction) > 1:
         lines.append("models  of the front: in the runs with the tag seqsweep.best")
     elif models and models[0]:

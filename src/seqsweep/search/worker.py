@@ -7,8 +7,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import optuna
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -34,7 +37,7 @@ from seqsweep.search.study import (
 )
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.terminal import Terminal
-from seqsweep.tracking import open_tracking
+from seqsweep.tracking import Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
 
@@ -45,7 +48,7 @@ class TrialFailedError(Exception):
 
 @dataclass
 class Worker:
-    """A Hydra task that runs the trials of a plan; `sweep_run` is the id of the parent run.
+    """A Hydra task that runs the trials of a plan; `sweep_run` is the key of the parent run.
 
     It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
     it is called.
@@ -53,6 +56,11 @@ class Worker:
 
     plan: Plan
     sweep_run: str
+    tracking: Tracking | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open store with this process."""
+        return {**self.__dict__, "tracking": None}
 
     def __call__(self, _config: DictConfig) -> Stop:
         """Runs the trials; says what ended the sweep."""
@@ -73,7 +81,9 @@ class Session:
             study_name=plan.study_name, storage=open_storage(plan.storage), pruner=pruner
         )
         self._study.sampler = _sampler_of(plan, self._study)
-        self._runner = Runner(plan, open_tracking(settings.tracking), worker.sweep_run)
+        self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
+        self._is_alone = worker.tracking is None
+        self._runner = Runner(plan, self._tracking, worker.sweep_run)
         self._budget = Budget(settings, plan.n_trials, self._trials)
         self._display = Display(
             Terminal(),
@@ -82,6 +92,7 @@ class Session:
             n_slots=len(plan.slots),
             n_done=len(settled(self._trials())),
         )
+        self._tracking.tell(self._display.note)
         self._front = Front(self._study)
         self._suggesting = threading.Lock()
 
@@ -95,6 +106,8 @@ class Session:
         ):
             for served in [threads.submit(self._serve, slot) for slot in slots]:
                 served.result()
+        if self._is_alone:  # whoever started this has an outbox of its own
+            self._tracking.flush(self._settings.tracking.wait)
         return self._budget.stopped_by or EXHAUSTED
 
     def _serve(self, slot: Slot) -> None:
@@ -124,16 +137,17 @@ class Session:
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
+        params, failed = {}, None
         try:
             with self._suggesting:  # a sampler is not made for several threads
                 params = self._plan.suggest(trial)
         except Exception as error:
-            params, outcome = {}, replace(raised(error), again=False)  # with other values
-        else:
-            outcome = None
+            failed = replace(raised(error), again=False)  # with other values
         with self._display.trial(trial.number, slot.name, params) as shown:
-            if outcome is None:
+            if failed is None:
                 outcome = self._run(trial, params, slot, shown.progressed)
+            else:
+                outcome = self._runner.fail(trial, params, failed)
             is_retried = self._retry(trial, outcome)
             shown.ended(
                 outcome,
@@ -198,6 +212,11 @@ def _sampler_of(plan: Plan, study: optuna.Study) -> BaseSampler:
         n_slots=len(plan.slots),
         is_extended=settings.is_extended,
     )
+
+
+def _folder() -> Path:
+    """Gives the folder of the worker's own Hydra job."""
+    return Path(HydraConfig.get().runtime.output_dir)
 
 
 def _keep_logs_off_the_screen() -> None:

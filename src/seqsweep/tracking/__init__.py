@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from seqsweep.config import TrackingConfig
-from seqsweep.tracking.base import Run, RunRecord, Tracking
+from seqsweep.tracking.base import Run, RunRecord, Tracking, new_key
 
-__all__ = ["Run", "RunRecord", "Tracking", "how_to_see", "open_tracking"]
+__all__ = ["JOURNAL", "Run", "RunRecord", "Tracking", "how_to_see", "new_key", "open_tracking"]
+
+JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits
 
 
-def open_tracking(config: TrackingConfig) -> Tracking:
+def open_tracking(config: TrackingConfig, folder: Path) -> Tracking:
     """Opens the store that `config` names; creates it where it does not exist.
+
+    What the store does not have yet lies in `folder`.
 
     Raises:
         TrackingError: the store cannot be opened.
@@ -18,9 +24,17 @@ def open_tracking(config: TrackingConfig) -> Tracking:
         from seqsweep.tracking.none import NoTracking
 
         return NoTracking()
-    from seqsweep.tracking.mlflow import MlflowTracking
+    from seqsweep.tracking.journal import Journal
+    from seqsweep.tracking.mlflow import MlflowStore, without_password
+    from seqsweep.tracking.outbox import Outbox
 
-    return MlflowTracking.open(config)
+    store = MlflowStore.open(config)
+    header = {
+        "uri": without_password(store.uri),
+        "dir": str(store.folder),
+        "experiment": config.experiment,
+    }
+    return Outbox(store, Journal(folder / JOURNAL, header))
 
 
 def how_to_see(tracking: Tracking) -> list[str]:

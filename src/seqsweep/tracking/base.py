@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from seqsweep.outcome import Outcome
 from seqsweep.process.messages import Point
 
+KEY = "seqsweep.key"  # the tag that holds a run's key
+SWEEP = "seqsweep.sweep"  # the tag of a trial's run that holds the key of the sweep's
+TRIAL = "seqsweep.trial"  # and the one that holds the trial's number
+
+
+def new_key() -> str:
+    """Gives a key that no run has."""
+    return uuid4().hex
+
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run before it starts; `parent` is the id of the sweep's run."""
+    """What is known of a run before it starts; `parent` is the key of the run above it."""
 
     name: str
     parent: str | None = None
@@ -22,9 +33,26 @@ class RunRecord:
 
 
 class Run(ABC):
-    """One run of the store. All but `end` may be called after its end too, and from any thread."""
+    """One run of the store.
 
-    id: str
+    All but `end` may be called after its end too, and from any thread. Nothing waits for the store
+    but `settle`.
+
+    Attributes:
+        key: names the run from before it is started, in the study and among the run's tags.
+    """
+
+    key: str
+
+    @property
+    @abstractmethod
+    def id(self) -> str | None:
+        """The store's own name of the run, None where that is not known yet."""
+
+    @property
+    @abstractmethod
+    def model_id(self) -> str | None:
+        """The id of the run's model, None where there is none or it is not known yet."""
 
     @abstractmethod
     def log(self, points: Iterable[Point]) -> None:
@@ -36,15 +64,15 @@ class Run(ABC):
 
     @abstractmethod
     def add_file(self, path: Path) -> None:
-        """Keeps a copy of the file `path`."""
+        """Keeps a copy of the file `path`, which must stay there until it is sent."""
 
     @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
 
     @abstractmethod
-    def add_model(self, folder: Path, results: Iterable[Point]) -> str | None:
-        """Keeps the MLflow model in `folder`; gives its id.
+    def add_model(self, folder: Path, results: Iterable[Point]) -> None:
+        """Keeps the MLflow model in `folder`, which must stay there until it is sent.
 
         The `results` are logged as points of the run that belong to this model.
         """
@@ -53,25 +81,56 @@ class Run(ABC):
     def end(self, outcome: Outcome) -> None:
         """Closes the run in the state that `outcome` says; once."""
 
+    @abstractmethod
+    def settle(self) -> None:
+        """Waits a moment for the store to have all so far; not for one that is away.
+
+        Raises:
+            TrackingError: the store refused something of this run.
+        """
+
 
 class Tracking(ABC):
     """An open store."""
 
     @abstractmethod
-    def start(self, record: RunRecord) -> Run:
-        """Opens a run."""
+    def start(self, record: RunRecord, key: str) -> Run:
+        """Opens a run with its params and tags, and with that key."""
 
     @abstractmethod
-    def run(self, run_id: str) -> Run:
-        """Gives the run of that id, ended or not."""
+    def run(self, key: str) -> Run:
+        """Gives the run of that key, ended or not."""
 
     @abstractmethod
-    def reopen(self, run_id: str) -> Run | None:
-        """Gives an ended run as one that goes on; None where the store has none of that id."""
+    def has(self, key: str) -> bool:
+        """Says whether the store has the run of that key."""
 
     @abstractmethod
-    def running(self, study: str) -> list[Run]:
-        """Gives the runs of a study's trials that have not ended."""
+    def reopen(self, key: str) -> Run:
+        """Gives an ended run as one that goes on."""
+
+    @abstractmethod
+    def running(self, sweep: str) -> list[tuple[Run, int]]:
+        """Gives the runs of a sweep's trials that have not ended, each with the trial's number.
+
+        `sweep` is the key of the sweep's run.
+        """
+
+    @abstractmethod
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Lets `listener` hear, a sentence each, that the store is away or back."""
+
+    @abstractmethod
+    def flush(self, patience_s: float, *, in_all_s: float = math.inf) -> str | None:
+        """Waits for the store to have everything; gives a sentence on what it has not.
+
+        It waits for as long as no `patience_s` go by without progress, and no longer than
+        `in_all_s`.
+        """
+
+    @abstractmethod
+    def refusal(self) -> str | None:
+        """Gives a sentence on what the store refused to record."""
 
     @abstractmethod
     def page(self) -> str | None:

@@ -1,44 +1,69 @@
-"""Tracking by MLflow's client: states are set by us, never by a context manager or an environment.
+"""MLflow's client, as a store that can be asked twice for the same thing.
 
 `with mlflow.start_run()` would record a pruned trial as FAILED, and its global state is not made
-for several runs at a time.
+for several runs at a time: states are set by us, never by a context manager or an environment.
+
+A run is named by a key of ours, which a tag of it holds: the id that MLflow gives is known only
+once MLflow has answered.
 """
 
 from __future__ import annotations
 
-import functools
 import getpass
 import logging
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.protos import databricks_pb2 as codes
 from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
-from seqsweep.errors import TrackingError, UserError, first_line, reason
-from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process.messages import Point
+from seqsweep.errors import TrackingError, UserError, first_line
 from seqsweep.process.result import storable
 from seqsweep.stores import make_whole, sqlite_url
-from seqsweep.tracking.base import Run, RunRecord, Tracking
+from seqsweep.tracking.base import KEY, SWEEP, TRIAL
+from seqsweep.tracking.journal import Entry
 
 # MLflow's own limits for one call of log_batch.
 MOST_METRICS = 1000
 MOST_PARAMS = 100
+STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+OF_THE_END = ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by")  # tags
+# A request that fails is repeated by the outbox, so MLflow's own 7 tries of up to 120 s are not
+# wanted: while they last nobody knows that the server is away.
+# Nor is its line on the screen at the end of each run, for which it reads the run once more.
+OURS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+# By these MLflow says that it will not do it, however often it is asked.
+REFUSALS = frozenset(
+    codes.ErrorCode.Name(code)
+    for code in (
+        codes.INVALID_PARAMETER_VALUE,
+        codes.BAD_REQUEST,
+        codes.INVALID_STATE,
+        codes.RESOURCE_DOES_NOT_EXIST,
+        codes.RESOURCE_ALREADY_EXISTS,
+    )
+)
 
-T = TypeVar("T")
+
+class StoreAway(TrackingError):  # noqa: N818 - a state more than an error
+    """The store cannot be reached, or cannot do it now; later it may."""
 
 
 @contextmanager
@@ -49,113 +74,49 @@ def _told_of(uri: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        why = first_line(error)
-        raise TrackingError(f"the MLflow store {without_password(uri)} fails: {why}") from error
+        kind = StoreAway if _may_pass(error) else TrackingError
+        why = _at_heart(error)
+        raise kind(f"the MLflow store {without_password(uri)} fails: {why}") from error
 
 
-def _told_of_store(method: Callable[..., T]) -> Callable[..., T]:
-    """Does so for what a method of a run does with its store."""
-
-    @functools.wraps(method)
-    def told(self: MlflowRun, *arguments: Any, **named: Any) -> T:
-        with _told_of(self._uri):
-            return method(self, *arguments, **named)
-
-    return told
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, MlflowException):
+        return error.error_code not in REFUSALS
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
-class MlflowRun(Run):
-    """A run and the client that writes it."""
-
-    def __init__(self, client: MlflowClient, uri: str, run_id: str, experiment_id: str) -> None:
-        self.id = run_id
-        self._uri = uri
-        self._client = client
-        self._experiment_id = experiment_id
-
-    @_told_of_store
-    def log(self, points: Iterable[Point]) -> None:
-        """Adds points to curves, in batches."""
-        self._log([Metric(p.name, p.value, p.time_ms, p.step) for p in points])
-
-    @_told_of_store
-    def tag(self, tags: Mapping[str, str]) -> None:
-        """Sets tags."""
-        self._client.log_batch(self.id, tags=[RunTag(k, storable(v)) for k, v in tags.items()])
-
-    @_told_of_store
-    def add_file(self, path: Path) -> None:
-        """Keeps a copy of the file `path`."""
-        self._client.log_artifact(self.id, str(path))
-
-    @_told_of_store
-    def add_text(self, text: str, file_name: str) -> None:
-        """Keeps `text` as a file of that name."""
-        self._client.log_text(self.id, storable(text), file_name)
-
-    @_told_of_store
-    def add_model(self, folder: Path, results: Iterable[Point]) -> str:
-        """Keeps the MLflow model in `folder` as a logged model of this run.
-
-        This is what `mlflow.tensorflow.log_model` does after it has saved the model. The trial's
-        process did the saving, so that TensorFlow is not needed here.
-        """
-        model = self._client.create_logged_model(
-            self._experiment_id, name="model", source_run_id=self.id
-        )
-        description = Model.load(str(folder))
-        description.run_id = self.id
-        description.model_id = description.model_uuid = model.model_id
-        description.artifact_path = model.artifact_location
-        description.save(str(folder / "MLmodel"))
-        self._client.log_model_artifacts(model.model_id, str(folder))
-        self._client.finalize_logged_model(model.model_id, "READY")
-        self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step=0)])
-        self._log(
-            [
-                Metric(p.name, p.value, p.time_ms, p.step, model_id=model.model_id, run_id=self.id)
-                for p in results
-            ]
-        )
-        return model.model_id
-
-    @_told_of_store
-    def end(self, outcome: Outcome) -> None:
-        """Closes the run: FINISHED, KILLED where it was pruned, FAILED with its reason."""
-        match outcome:
-            case Completed():
-                status, tags = "FINISHED", {"seqsweep.outcome": "completed"}
-            case Pruned(step):
-                status = "KILLED"
-                tags = {"seqsweep.outcome": "pruned", "seqsweep.pruned_at": str(step)}
-            case Failed(why):
-                status, tags = "FAILED", {"seqsweep.outcome": "failed", "seqsweep.reason": why}
-        try:
-            self.tag(tags)
-            if isinstance(outcome, Failed) and outcome.traceback:
-                self.add_text(outcome.traceback, "traceback.txt")
-        except Exception:
-            status = "FAILED"  # as the trial will be, whose record is not whole
-            raise
-        finally:
-            self._client.set_terminated(self.id, status)
-
-    def _log(self, metrics: list[Metric]) -> None:
-        for start in range(0, len(metrics), MOST_METRICS):
-            self._client.log_batch(self.id, metrics=metrics[start : start + MOST_METRICS])
+def _at_heart(error: BaseException) -> str:
+    """Gives what the system said, "Connection refused", where that is behind the error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
 
 
-class MlflowTracking(Tracking):
-    """One experiment of an MLflow store."""
+class MlflowStore:
+    """One experiment of an MLflow store.
+
+    The methods that an `Entry` names, `start` to `end`, may be called again after a failure.
+
+    Attributes:
+        ids: MLflow's id of each run that is known, by key.
+        models: the id of each run's model, by the run's key.
+        uri: the store's address.
+        folder: where the store lies if it is the local one.
+    """
 
     def __init__(self, client: MlflowClient, experiment_id: str, uri: str, folder: Path) -> None:
+        self.ids: dict[str, str] = {}
+        self.models: dict[str, str] = {}
+        self.uri = uri
+        self.folder = folder
         self._client = client
         self._experiment_id = experiment_id
-        self._uri = uri
-        self._folder = folder
 
     @classmethod
-    def open(cls, config: TrackingConfig) -> MlflowTracking:
+    def open(cls, config: TrackingConfig) -> MlflowStore:
         """Opens the store and its experiment; creates both where they do not exist.
 
         Raises:
@@ -163,6 +124,8 @@ class MlflowTracking(Tracking):
         """
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        for name, value in OURS.items():
+            os.environ.setdefault(name, value)
         folder = Path(config.dir).expanduser().resolve()
         uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
         is_local = uri == _local(folder)
@@ -174,58 +137,140 @@ class MlflowTracking(Tracking):
             experiment_id = _experiment(client, config.experiment, artifacts)
         return cls(client, experiment_id, uri, folder)
 
-    def start(self, record: RunRecord) -> MlflowRun:
-        """Opens a run with its params and tags.
+    def do(self, entries: Sequence[Entry], *, is_doubtful: bool = False) -> None:
+        """Does what an entry says; several must be of points of one run.
+
+        `is_doubtful` says that it may have been done before.
 
         Raises:
-            TrackingError: the store cannot be written.
+            StoreAway: later it may work.
+            TrackingError: it will not work.
         """
-        tags = {
-            mlflow_tags.MLFLOW_USER: getpass.getuser(),
-            mlflow_tags.MLFLOW_SOURCE_NAME: sys.argv[0],
-            mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
-            **record.tags,
-        }
-        if record.parent is not None:
-            tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = record.parent
-        with _told_of(self._uri):
-            info = self._client.create_run(
-                self._experiment_id, tags=tags, run_name=record.name
-            ).info
-            run = self.run(info.run_id)
-            try:
-                self._log_params(run.id, record.params)
-            except BaseException as error:
-                run.end(Failed(reason(error)))
-                raise
-        return run
+        first = entries[0]
+        with _told_of(self.uri):
+            if first.what == "log":
+                points = [point for entry in entries for point in entry.arguments["points"]]
+                self.log(first.run, points)
+            elif first.what in ("start", "add_model"):
+                getattr(self, first.what)(first.run, is_doubtful=is_doubtful, **first.arguments)
+            else:
+                getattr(self, first.what)(first.run, **first.arguments)
 
-    def run(self, run_id: str) -> MlflowRun:
-        """Gives the run of that id, ended or not."""
-        return MlflowRun(self._client, self._uri, run_id, self._experiment_id)
+    def find(self, key: str) -> str | None:
+        """Gives the id of the run of that key, None where there is none.
 
-    def reopen(self, run_id: str) -> MlflowRun | None:
-        """Gives an ended run as one that goes on; None where the store has none of that id."""
-        with _told_of(self._uri):
-            try:
-                tags = self._client.get_run(run_id).data.tags
-            except MlflowException:
-                return None
-            self._client.update_run(run_id, status="RUNNING")
-            for tag in ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by"):
-                if tag in tags:
-                    self._client.delete_tag(run_id, tag)
-        return self.run(run_id)
+        Raises:
+            TrackingError: the store cannot be read.
+        """
+        if key not in self.ids:
+            with _told_of(self.uri):
+                found = self._search(f"tags.`{KEY}` = '{key}'")
+            if found:
+                self.ids[key] = found[0].info.run_id
+        return self.ids.get(key)
 
-    def running(self, study: str) -> list[Run]:
-        """Gives the runs of a study's trials that have not ended."""
-        wanted = (
-            f"tags.`seqsweep.study` = '{study}' and tags.`seqsweep.kind` != 'sweep' "
-            "and attributes.status = 'RUNNING'"
-        )
-        with _told_of(self._uri):
-            runs = self._client.search_runs([self._experiment_id], wanted)
-        return [self.run(run.info.run_id) for run in runs]
+    def running(self, sweep: str) -> list[tuple[str, int]]:
+        """Gives the key of each run of a sweep's trials that has not ended, and the trial's number.
+
+        Raises:
+            TrackingError: the store cannot be read.
+        """
+        with _told_of(self.uri):
+            found = self._search(f"tags.`{SWEEP}` = '{sweep}' and attributes.status = 'RUNNING'")
+        return [(run.data.tags[KEY], int(run.data.tags[TRIAL])) for run in found]
+
+    def start(
+        self,
+        key: str,
+        *,
+        name: str,
+        parent: str | None,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        time_ms: int,
+        is_doubtful: bool,
+    ) -> None:
+        """Opens a run below the one of key `parent`, with its params and tags."""
+        if not is_doubtful or self.find(key) is None:
+            tags = {
+                mlflow_tags.MLFLOW_USER: getpass.getuser(),
+                mlflow_tags.MLFLOW_SOURCE_NAME: sys.argv[0],
+                mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
+                KEY: key,
+                **tags,
+            }
+            if parent is not None:
+                tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = self._id(parent)
+            run = self._client.create_run(
+                self._experiment_id, start_time=time_ms, tags=tags, run_name=name
+            )
+            self.ids[key] = run.info.run_id
+        logged = [Param(_key(param), storable(value)) for param, value in params.items()]
+        for start in range(0, len(logged), MOST_PARAMS):
+            self._client.log_batch(self.ids[key], params=logged[start : start + MOST_PARAMS])
+
+    def log(self, key: str, points: Sequence[Sequence[Any]], **of_a_model: str) -> None:
+        """Adds points `(name, value, step, time_ms)` to curves; one that is there stays once."""
+        metrics = [
+            Metric(name, value, time_ms, step, **of_a_model)
+            for name, value, step, time_ms in points
+        ]
+        run_id = self._id(key)
+        for start in range(0, len(metrics), MOST_METRICS):
+            self._client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+
+    def tag(self, key: str, *, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        texts = [RunTag(name, storable(value)) for name, value in tags.items()]
+        self._client.log_batch(self._id(key), tags=texts)
+
+    def add_file(self, key: str, *, path: str) -> None:
+        """Keeps a copy of the file `path`."""
+        self._client.log_artifact(self._id(key), path)
+
+    def add_text(self, key: str, *, text: str, file_name: str) -> None:
+        """Keeps `text` as a file of that name."""
+        self._client.log_text(self._id(key), storable(text), file_name)
+
+    def add_model(
+        self, key: str, *, folder: str, results: Sequence[Sequence[Any]], is_doubtful: bool
+    ) -> None:
+        """Keeps the MLflow model in `folder` as a logged model of the run.
+
+        This is what `mlflow.tensorflow.log_model` does after it has saved the model. The trial's
+        process did the saving, so that TensorFlow is not needed here.
+        """
+        run_id = self._id(key)
+        model = self._model_of(run_id) if is_doubtful else None
+        if model is None:
+            model = self._client.create_logged_model(
+                self._experiment_id, name="model", source_run_id=run_id
+            )
+        description = Model.load(folder)
+        description.run_id = run_id
+        description.model_id = description.model_uuid = model.model_id
+        description.artifact_path = model.artifact_location
+        description.save(str(Path(folder) / "MLmodel"))
+        self._client.log_model_artifacts(model.model_id, folder)
+        self._client.finalize_logged_model(model.model_id, "READY")
+        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        self.log(key, results, model_id=model.model_id, run_id=run_id)
+        self.models[key] = model.model_id
+
+    def reopen(self, key: str) -> None:
+        """Makes an ended run one that goes on."""
+        run_id = self._id(key)
+        tags = self._client.get_run(run_id).data.tags
+        self._client.update_run(run_id, status="RUNNING")
+        for tag in OF_THE_END:
+            if tag in tags:
+                self._client.delete_tag(run_id, tag)
+
+    def end(self, key: str, *, tags: Mapping[str, str], time_ms: int) -> None:
+        """Closes the run: FINISHED, KILLED where it was pruned, FAILED with its reason."""
+        self.tag(key, tags=tags)
+        status = STATES[tags["seqsweep.outcome"]]
+        self._client.set_terminated(self._id(key), status, end_time=time_ms)
 
     def page(self) -> str:
         """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
@@ -233,24 +278,38 @@ class MlflowTracking(Tracking):
         Without the workflow type, MLflow 3 opens on its pages for language models.
         """
         server = (
-            without_password(self._uri) if self._uri.startswith("http") else "http://127.0.0.1:5000"
+            without_password(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
         )
         return f"{server}/#/experiments/{self._experiment_id}?workflowType=machine_learning"
 
     def how_to_open(self) -> str | None:
         """Gives the command that serves the runs; None where a server does already."""
-        if self._uri.startswith("http"):
+        if self.uri.startswith("http"):
             return None
         program = Path(sys.executable).with_name("mlflow")
         command = f"{shlex.quote(str(program)) if program.exists() else 'mlflow'} ui"
-        if self._uri == _local(self._folder):
-            return f"cd {shlex.quote(str(self._folder))} && {command}"
-        return f"{command} --backend-store-uri {shlex.quote(without_password(self._uri))}"
+        if self.uri == _local(self.folder):
+            return f"cd {shlex.quote(str(self.folder))} && {command}"
+        return f"{command} --backend-store-uri {shlex.quote(without_password(self.uri))}"
 
-    def _log_params(self, run_id: str, values: Mapping[str, str]) -> None:
-        params = [Param(_key(key), storable(value)) for key, value in values.items()]
-        for start in range(0, len(params), MOST_PARAMS):
-            self._client.log_batch(run_id, params=params[start : start + MOST_PARAMS])
+    def _id(self, key: str) -> str:
+        if (run_id := self.find(key)) is None:
+            raise TrackingError(f"the MLflow store {without_password(self.uri)} has lost a run")
+        return run_id
+
+    def _search(self, wanted: str) -> list[Run]:
+        found, page = [], None
+        while page != "":
+            runs = self._client.search_runs([self._experiment_id], wanted, page_token=page)
+            found += runs
+            page = runs.token or ""
+        return found
+
+    def _model_of(self, run_id: str) -> Any:
+        models = self._client.search_logged_models(
+            [self._experiment_id], filter_string=f"source_run_id = '{run_id}'"
+        )
+        return models[0] if models else None
 
 
 def without_password(uri: str) -> str:

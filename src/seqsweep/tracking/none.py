@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from seqsweep.outcome import Outcome
@@ -13,7 +14,9 @@ from seqsweep.tracking.base import Run, RunRecord, Tracking
 class NoRun(Run):
     """A run of which nothing is kept."""
 
-    id = ""
+    key = ""
+    id = None
+    model_id = None
 
     def log(self, points: Iterable[Point]) -> None:
         """Does nothing."""
@@ -33,25 +36,41 @@ class NoRun(Run):
     def end(self, outcome: Outcome) -> None:
         """Does nothing."""
 
+    def settle(self) -> None:
+        """Does nothing."""
+
 
 class NoTracking(Tracking):
     """A store that keeps nothing."""
 
-    def start(self, record: RunRecord) -> NoRun:
+    def start(self, record: RunRecord, key: str) -> NoRun:
         """Gives a run of which nothing is kept."""
         return NoRun()
 
-    def run(self, run_id: str) -> NoRun:
+    def run(self, key: str) -> NoRun:
         """Gives a run of which nothing is kept."""
         return NoRun()
 
-    def reopen(self, run_id: str) -> NoRun:
+    def has(self, key: str) -> bool:
+        """Says yes: nothing is missing."""
+        return True
+
+    def reopen(self, key: str) -> NoRun:
         """Gives a run of which nothing is kept."""
         return NoRun()
 
-    def running(self, study: str) -> list[Run]:
+    def running(self, sweep: str) -> list[tuple[Run, int]]:
         """Gives none."""
         return []
+
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Does nothing."""
+
+    def flush(self, patience_s: float, *, in_all_s: float = math.inf) -> None:
+        """Gives None."""
+
+    def refusal(self) -> None:
+        """Gives None."""
 
     def page(self) -> None:
         """Gives None."""

@@ -12,17 +12,20 @@ from rich.console import Console
 from seqsweep import data
 from seqsweep.config import Config
 from seqsweep.data import Split
+from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
 from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal
-from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, open_tracking
+from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, new_key, open_tracking
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Curves, Reporter
 from seqsweep.trial.screen import Screen, open_screen
+
+HURRY_S = 1.0  # how long a run that failed waits for the tracking store
 
 
 def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
@@ -32,14 +35,15 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
         UserError: the store cannot be used or the training diverged; its run says so.
         KeyboardInterrupt: it was interrupted; its run says so.
     """
-    tracking = open_tracking(config.tracking)
+    tracking = open_tracking(config.tracking, folder)
     dataset = data.load(config.data)
     console = Terminal()
     load_tensorflow()
     run = start_run(tracking, config, cfg, folder)
-    with ended_truly(run):
+    with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
         value = train_and_test(config, dataset, run, console, folder)
+        run.settle()
         run.end(Completed((value,)))
     if config.training.display == "bar":
         say_where(console, tracking)
@@ -73,7 +77,8 @@ def start_run(tracking: Tracking, config: Config, cfg: DictConfig, folder: Path)
     """Opens the run with its params, tags and config."""
     values = visible(cfg, config.tracking.hidden)
     tags = {**git_tags(Path(config.tracking.dir)), "seqsweep.kind": "single"}
-    run = tracking.start(RunRecord(name=folder.name, params=flatten(values), tags=tags))
+    record = RunRecord(name=folder.name, params=flatten(values), tags=tags)
+    run = tracking.start(record, new_key())
     with ended_truly(run):
         run.add_text(OmegaConf.to_yaml(values), "config.yaml")
     return run
@@ -122,6 +127,22 @@ def ended_truly(run: Run) -> Iterator[None]:
     except BaseException as error:
         run.end(raised(error))
         raise
+
+
+@contextmanager
+def flushed(tracking: Tracking, config: Config) -> Iterator[None]:
+    """Waits after this block for the store to have the whole record.
+
+    Raises:
+        TrackingError: it has not; the message says where the record lies.
+    """
+    try:
+        yield
+    except BaseException:
+        tracking.flush(config.tracking.wait, in_all_s=HURRY_S)
+        raise
+    if (unsent := tracking.flush(config.tracking.wait)) is not None:
+        raise TrackingError(unsent)
 
 
 def say_where(console: Console, tracking: Tracking) -> None:

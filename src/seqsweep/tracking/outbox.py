@@ -1,0 +1,248 @@
+"""A store that nobody waits for: what is to be recorded lies on disk until the store has it.
+
+A thread of its own sends all in order. A store that cannot be reached, or is slow or restarting,
+delays no training and loses nothing. After a failure nobody knows whether the store did what it was
+asked for, so it is asked again; every request may be repeated.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from seqsweep.errors import TrackingError
+from seqsweep.outcome import Completed, Failed, Outcome, Pruned
+from seqsweep.process.messages import Point, now_ms
+from seqsweep.record import counted
+from seqsweep.tracking.base import Run, RunRecord, Tracking
+from seqsweep.tracking.journal import Entry, Journal
+from seqsweep.tracking.mlflow import MOST_METRICS, MlflowStore, StoreAway
+
+SETTLE_S = 5.0  # how long the end of a trial waits for a slow store
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0  # between two requests to a store that is away
+
+
+class OutboxRun(Run):
+    """A run whose records go into the outbox."""
+
+    def __init__(self, outbox: Outbox, key: str) -> None:
+        self.key = key
+        self._outbox = outbox
+
+    @property
+    def id(self) -> str | None:
+        """The store's own name of the run, None where that is not known yet."""
+        return self._outbox.store.ids.get(self.key)
+
+    @property
+    def model_id(self) -> str | None:
+        """The id of the run's model, None where there is none or it is not known yet."""
+        return self._outbox.store.models.get(self.key)
+
+    def log(self, points: Iterable[Point]) -> None:
+        """Adds points to curves."""
+        if rows := [[p.name, p.value, p.step, p.time_ms] for p in points]:
+            self._put("log", points=rows)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._put("tag", tags=dict(tags))
+
+    def add_file(self, path: Path) -> None:
+        """Keeps a copy of the file `path`, which must stay there until it is sent."""
+        self._put("add_file", path=str(path))
+
+    def add_text(self, text: str, file_name: str) -> None:
+        """Keeps `text` as a file of that name."""
+        self._put("add_text", text=text, file_name=file_name)
+
+    def add_model(self, folder: Path, results: Iterable[Point]) -> None:
+        """Keeps the MLflow model in `folder`, which must stay there until it is sent."""
+        rows = [[p.name, p.value, p.step, p.time_ms] for p in results]
+        self._put("add_model", folder=str(folder), results=rows)
+
+    def end(self, outcome: Outcome) -> None:
+        """Closes the run: completed, pruned, or failed with its reason."""
+        match outcome:
+            case Completed():
+                tags = {"seqsweep.outcome": "completed"}
+            case Pruned(step):
+                tags = {"seqsweep.outcome": "pruned", "seqsweep.pruned_at": str(step)}
+            case Failed(why):
+                tags = {"seqsweep.outcome": "failed", "seqsweep.reason": why}
+                if outcome.traceback:
+                    self.add_text(outcome.traceback, "traceback.txt")
+        self._put("end", tags=tags, time_ms=now_ms())
+
+    def settle(self) -> None:
+        """Waits a moment for the store to have all so far; not for one that is away.
+
+        Raises:
+            TrackingError: the store refused something of this run.
+        """
+        self._outbox.settle(self.key)
+
+    def _put(self, what: str, **arguments: object) -> None:
+        self._outbox.put(Entry(self.key, what, arguments))
+
+
+class Outbox(Tracking):
+    """What is on its way to `store`; `journal` may hold what an earlier program did not send."""
+
+    def __init__(self, store: MlflowStore, journal: Journal) -> None:
+        self.store = store
+        self._journal = journal
+        self._waiting = deque(journal.load())
+        self._refused: dict[str, TrackingError] = {}  # the first of each run
+        self._away: StoreAway | None = None
+        self._listener: Callable[[str], None] = lambda _sentence: None
+        self._changed = threading.Condition()
+        threading.Thread(target=self._send, name="outbox", daemon=True).start()
+
+    def start(self, record: RunRecord, key: str) -> OutboxRun:
+        """Opens a run with its params and tags, and with that key."""
+        arguments = {
+            "name": record.name,
+            "parent": record.parent,
+            "params": dict(record.params),
+            "tags": dict(record.tags),
+            "time_ms": now_ms(),
+        }
+        self.put(Entry(key, "start", arguments))
+        return self.run(key)
+
+    def run(self, key: str) -> OutboxRun:
+        """Gives the run of that key, ended or not."""
+        return OutboxRun(self, key)
+
+    def has(self, key: str) -> bool:
+        """Says whether the store has the run of that key."""
+        return self.store.find(key) is not None
+
+    def reopen(self, key: str) -> OutboxRun:
+        """Gives an ended run as one that goes on."""
+        self.put(Entry(key, "reopen", {}))
+        return self.run(key)
+
+    def running(self, sweep: str) -> list[tuple[Run, int]]:
+        """Gives the runs of a sweep's trials that have not ended, each with the trial's number."""
+        return [(self.run(key), number) for key, number in self.store.running(sweep)]
+
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Lets `listener` hear, a sentence each, that the store is away or back."""
+        self._listener = listener
+
+    def page(self) -> str:
+        """Gives the address of the runs once they are served."""
+        return self.store.page()
+
+    def how_to_open(self) -> str | None:
+        """Gives the command that serves the runs; None where a server does already."""
+        return self.store.how_to_open()
+
+    def put(self, entry: Entry) -> None:
+        """Takes what is to be sent.
+
+        Raises:
+            TrackingError: it cannot be kept on disk.
+        """
+        with self._changed:
+            self._journal.append(entry)
+            self._waiting.append(entry)
+            self._changed.notify_all()
+
+    def settle(self, key: str) -> None:
+        """Waits a moment for the store to have all so far of a run; not for one that is away.
+
+        Raises:
+            TrackingError: the store refused something of this run.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._away or all(entry.run != key for entry in self._waiting), SETTLE_S
+            )
+            if key in self._refused:
+                raise self._refused[key]
+
+    def flush(self, patience_s: float, *, in_all_s: float = math.inf) -> str | None:
+        """Waits for the store to have everything; gives a sentence on what it has not."""
+        end = time.monotonic() + in_all_s
+        with self._changed:
+            while count := len(self._waiting):
+                left_s = min(patience_s, end - time.monotonic())
+                if not self._changed.wait_for(lambda n=count: len(self._waiting) != n, left_s):
+                    return self._unsent()
+        return None
+
+    def refusal(self) -> str | None:
+        """Gives a sentence on what the store refused to record."""
+        if not self._refused:
+            return None
+        first = next(iter(self._refused.values()))
+        return f"the records of {counted(len(self._refused), 'run')} are not whole: {first}"
+
+    def _unsent(self) -> str:
+        records = counted(len(self._waiting), "record")
+        runs = counted(len({entry.run for entry in self._waiting}), "run")
+        why = self._away or "the MLflow store is slow"
+        command = shlex.join([sys.executable, "-m", "seqsweep.tracking.send", str(self._journal.path)])
+        return f"{records} of {runs} could not be sent: {why}; later send them with `{command}`"
+
+    def _send(self) -> None:
+        """Sends what waits, in order, for as long as the program runs."""
+        pause_s = 0.0
+        is_doubtful = bool(self._waiting)  # an earlier program may have sent it
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                entries = self._together()
+            try:
+                self.store.do(entries, is_doubtful=is_doubtful)
+            except StoreAway as error:
+                is_doubtful = True
+                pause_s = min(max(2 * pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+                self._has_failed(error)
+                time.sleep(pause_s)
+                continue
+            except TrackingError as error:
+                self._refused.setdefault(entries[0].run, error)
+            pause_s = 0.0
+            is_doubtful = self._has_sent(len(entries)) and is_doubtful
+
+    def _together(self) -> list[Entry]:
+        """Gives the first entry that waits, with the points of the same run that follow it."""
+        entries, n_points = [self._waiting[0]], 0
+        for entry in self._waiting:
+            n_points += len(entry.arguments.get("points", ()))
+            is_more = entry.what == "log" and entry.run == entries[0].run
+            if not is_more or n_points > MOST_METRICS:
+                break
+            entries.append(entry)
+        return entries[1:] or entries
+
+    def _has_failed(self, error: StoreAway) -> None:
+        with self._changed:
+            is_news, self._away = self._away is None, error
+            self._changed.notify_all()
+        if is_news:
+            self._listener(f"{error}; what it is to record waits in {self._journal.path}")
+
+    def _has_sent(self, count: int) -> bool:
+        """Forgets the first `count` entries; says whether more wait."""
+        with self._changed:
+            is_back, self._away = self._away is not None, None
+            for _ in range(count):
+                self._waiting.popleft()
+            if not self._waiting:
+                self._journal.clear()
+            more = bool(self._waiting)
+            self._changed.notify_all()
+        if is_back:
+            self._listener("the MLflow store is back")
+        return more
