@@ -101,7 +101,7 @@ def run(plan: Plan, console: Console) -> int:
     _say_where(console, plan, study, tracking)
     if isinstance(outcome, Completed):
         return 0
-    console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False)
+    console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False, soft_wrap=True)
     if outcome != Failed(INTERRUPTED):
         return 1
     where = "" if plan.settings.storage else f" with hydra.sweep.dir={plan.folder}"

@@ -191,8 +191,9 @@ class Outbox(Tracking):
         records = counted(len(self._waiting), "record")
         runs = counted(len({entry.run for entry in self._waiting}), "run")
         why = self._away or "the MLflow store is slow"
-        command = shlex.join([sys.executable, "-m", "seqsweep.tracking.send", str(self._journal.path)])
-        return f"{records} of {runs} could not be sent: {why}; later send them with `{command}`"
+        send = [sys.executable, "-m", "seqsweep.tracking.send", str(self._journal.path)]
+        how = f"later send them with `{shlex.join(send)}`"
+        return f"{records} of {runs} could not be sent: {why}; {how}"
 
     def _send(self) -> None:
         """Sends what waits, in order, for as long as the program runs."""
