@@ -22,6 +22,16 @@ def crash_at_first(cfg: DictConfig) -> None:
         os.abort()
 
 
+def evaluate_after_a_crash(cfg: DictConfig) -> None:
+    """Reports a loss, but crashes the first time."""
+    mark = Path(cfg.marks, "evaluated")
+    if not mark.exists():
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        os.abort()
+    seqsweep.report(0, test_loss=cfg.x**2)
+
+
 @hydra.main(config_path=None, config_name="learner", version_base="1.3")
 def learn(cfg: DictConfig) -> float | tuple[float, float]:
     """Its loss after step s is x² + seed / 10 + 1 / s."""

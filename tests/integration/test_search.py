@@ -111,6 +111,15 @@ def test_a_trial_that_crashes_every_time_is_given_up_after_its_retries(sweep, tm
     assert [t.user_attrs.get("retry_of") for t in study.trials] == [None, 0, 1]
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_evaluation_of_the_best_that_crashed_is_tried_again(sweep, tmp_path, retries):
+    arguments = ["hydra.sweeper.evaluate_best=learner.evaluate_after_a_crash", "x=choice(3)"]
+    arguments += [f"hydra.sweeper.max_retries={retries}", "hydra/sweeper/sampler=grid"]
+    ended, _ = sweep(*arguments, f"marks={tmp_path}/marks", code=1 - retries)
+    says = "test_loss 9" if retries else "could not be evaluated: the trial process was ended by"
+    assert says in ended.stdout
+
+
 def test_repeats_optimise_the_mean_and_record_the_spread(sweep, runs, tmp_path):
     arguments = ["hydra.sweeper.repeats=3", "seed=4", "hydra/sweeper/sampler=grid", "x=0,1"]
     ended, study = sweep(*arguments, tracking="mlflow")

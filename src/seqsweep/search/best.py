@@ -71,7 +71,8 @@ def _completed(study: optuna.Study) -> list[FrozenTrial]:
 def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]:
     """Calls `hydra.sweeper.evaluate_best` in the best trial's folder; records what it reports.
 
-    Of a trial that was repeated under several seeds it is the folder of the best one.
+    Of a trial that was repeated under several seeds it is the folder of the best one. A process
+    that crashes is tried again, as a trial's is: it would leave a sweep without its last number.
 
     Raises:
         SearchError: the function failed.
@@ -85,8 +86,11 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
         function=lambda config: (function(config), 0.0)[1],  # what it reports is what counts
         n_values=1,
     )
-    points: list[Point] = []
-    outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
+    for _ in range(1 + plan.settings.max_retries):
+        points: list[Point] = []
+        outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
+        if not (isinstance(outcome, Failed) and outcome.again):
+            break
     if isinstance(outcome, Failed):
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
     for run in runs:

@@ -42,21 +42,29 @@ class PointSampler(BaseSampler):
     def __init__(self, points: Sequence[dict[str, Value]], study: Study) -> None:
         trials = study.get_trials(deepcopy=False)
         had = {_key(trial.system_attrs.get(FIXED, {})) for trial in trials}
-        self._left = [point for point in points if _key(point) not in had]
+        left = [point for point in points if _key(point) not in had]
+        # They wait in place of trials that were killed before they had a point
+        empty = [trial.number for trial in trials if _waits_for_a_point(trial)]
+        self._kept = dict(zip(empty, left, strict=False))
+        self._left = left[len(self._kept) :]
         self._first = len(trials)
         self._dealt: dict[int, dict[str, Value]] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Deals a point to a trial that has none; one that is tried again has.
+        """Deals a point to a trial that has none; one that is tried again mostly has.
 
         By the trial's place among those, so that it does not matter which slot is faster.
         """
-        if FIXED in trial.system_attrs:
+        if trial.number in self._kept:
+            point = self._kept[trial.number]
+        elif FIXED in trial.system_attrs:
             return
-        before = range(self._first, trial.number)
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        again = sum(t.number in before and RETRY_OF in t.user_attrs for t in trials)
-        point = self._dealt[trial.number] = self._left[len(before) - again]
+        else:
+            before = range(self._first, trial.number)
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+            again = sum(t.number in before and RETRY_OF in t.user_attrs for t in trials)
+            point = self._left[len(before) - again]
+        self._dealt[trial.number] = point
         study._storage.set_trial_system_attr(trial._trial_id, FIXED, point)
 
     def infer_relative_search_space(
@@ -82,6 +90,10 @@ class PointSampler(BaseSampler):
     ) -> None:
         """Forgets the trial's point."""
         self._dealt.pop(trial.number, None)
+
+
+def _waits_for_a_point(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.WAITING and trial.system_attrs.get(FIXED) == {}
 
 
 def _key(point: Mapping[str, Value]) -> str:

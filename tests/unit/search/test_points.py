@@ -71,3 +71,15 @@ def test_a_study_that_goes_on_is_dealt_what_it_has_not_had(tmp_path):
         )
     ran = [(t.params["x"], t.params["y"]) for t in study_with([], storage).trials]
     assert ran == POINTS
+
+
+def test_a_trial_in_place_of_one_that_was_killed_before_it_had_a_point_is_dealt_one(tmp_path):
+    storage = open_storage(str(tmp_path / "studies.db"))
+    study = study_with(SPACE.points(), storage)
+    killed = storage.create_new_trial(study._study_id)
+    study.tell(storage.get_trial_number_from_id(killed), state=optuna.trial.TrialState.FAIL)
+    study.enqueue_trial({}, user_attrs={RETRY_OF: 0})
+    again = study_with(SPACE.points(), storage)
+    again.optimize(lambda trial: float(bool(SPACE.suggest(trial))), n_trials=6)
+    (_, retried, *others) = [(t.params.get("x"), t.params.get("y")) for t in again.trials]
+    assert [retried, *others] == POINTS
