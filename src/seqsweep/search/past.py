@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqsweep.outcome import INTERRUPTED, Failed
 from seqsweep.record import flatten, visible
+from seqsweep.search.holder import Holder
 from seqsweep.search.jobs import Jobs
 from seqsweep.search.stops import RETRY_OF, retried_numbers
 from seqsweep.search.study import last_number
@@ -26,6 +27,7 @@ FOLDER = "seqsweep:folder"
 SWEEP_RUN = "seqsweep:mlflow_run_id"
 
 LOST = "the sweep was ended while this trial ran"
+SILENT = "its worker was not heard of any more"
 # Top-level keys of a config that say where trials run and are recorded, not what comes out.
 ELSEWHERE = ("tracking", "devices")
 
@@ -58,6 +60,7 @@ class Past:
     """A study of an earlier sweep."""
 
     name: str
+    study_id: int
     attributes: Mapping[str, Any]
 
     @property
@@ -71,6 +74,11 @@ class Past:
         folder = self.attributes.get(FOLDER)
         return Path(folder) if folder else None
 
+    @property
+    def holder(self) -> Holder | None:
+        """Which sweep runs it, or did when it was killed."""
+        return Holder.read(self.attributes)
+
     def difference(self, search: Mapping[str, str]) -> str:
         """Says in what it searched otherwise; empty where it did not."""
         return difference(self.attributes.get(SEARCH, {}), search)
@@ -82,7 +90,8 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
     name = given_name or f"{base}-{last_number(storage, base)}"
     if name not in studies:
         return None
-    return Past(name, storage.get_study_user_attrs(studies[name]._study_id))
+    study_id = studies[name]._study_id
+    return Past(name, study_id, storage.get_study_user_attrs(study_id))
 
 
 def mend(study: optuna.Study, tracking: Tracking) -> int:
@@ -96,16 +105,31 @@ def mend(study: optuna.Study, tracking: Tracking) -> int:
     for trial in trials:
         if trial.state is TrialState.RUNNING:
             _fail(study, trial, tracking)
-        elif trial.user_attrs.get("reason") not in (INTERRUPTED, LOST):
+        elif reason_of(trial) not in (INTERRUPTED, LOST, SILENT):
             continue
         if trial.number not in retried:
-            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
-            study.enqueue_trial(values, user_attrs=tries)
+            run_again(study, trial)
             again += 1
     for run in tracking.running(study.study_name):
         run.end(Failed(LOST))
     return again
+
+
+def reason_of(trial: FrozenTrial) -> str | None:
+    """Gives why the trial failed, None where it did not.
+
+    Only Optuna itself fails a trial without a word, and a trial that has ended takes none any more.
+    """
+    if trial.state is not TrialState.FAIL:
+        return None
+    return trial.user_attrs.get("reason", SILENT)
+
+
+def run_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Lets the values of a trial that nobody runs any more wait to be run; once for each."""
+    values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
+    study.enqueue_trial(values, user_attrs=tries)
 
 
 def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking) -> None:
