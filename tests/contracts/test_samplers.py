@@ -20,10 +20,10 @@ from hydra_plugins.seqsweep_sweeper import OPTIONS
 from seqsweep.errors import SearchError
 from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
+from seqsweep.search.storage import open_storage
 from seqsweep.search.study import (
     make_pruner,
     make_sampler,
-    open_storage,
     sampler_class,
     silence_optuna,
 )
@@ -228,7 +228,8 @@ def test_several_slots_take_each_place_of_a_quasi_random_sequence_once(tmp_path)
     """16 places of a Sobol sequence lie one in each sixteenth of an axis."""
     space = read("x=interval(0,1)", "y=interval(0,1)")
     sampler = make_sampler(SAMPLERS["qmc"], space, seed=SEED, n_slots=4)
-    study = optuna.create_study(sampler=sampler, storage=open_storage(str(tmp_path / "s.db")))
+    storage = open_storage(str(tmp_path / "s.db"), grace_period=60)
+    study = optuna.create_study(sampler=sampler, storage=storage)
     study.optimize(lambda trial: cost(space.suggest(trial)), n_trials=1)
     study.optimize(lambda trial: cost(space.suggest(trial)), n_trials=16, n_jobs=4)
     for axis in ("x", "y"):

@@ -45,6 +45,7 @@ class SeqsweepSweeperConf:
     max_failure_rate: Optional[float] = None  # noqa: UP045
     trial_timeout: Optional[float] = None  # noqa: UP045
     max_retries: int = 0
+    grace_period: int = 60
 
     study_name: Optional[str] = None  # noqa: UP045
     fresh: bool = False

@@ -121,6 +121,11 @@ class Claim:
         )
 
 
+def has_run_in(folder: Path) -> bool:
+    """Says whether a sweep has run in the folder, as far as this host sees."""
+    return (folder / OWN_FILE).exists()
+
+
 def _locked(file: IO[str]) -> bool:
     """Locks the file; gives False where another program has. Not all file systems can."""
     try:

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqsweep.outcome import INTERRUPTED, Completed, Failed, Outcome, Pruned
 from seqsweep.record import flatten, visible
+from seqsweep.search.holder import Holder
 from seqsweep.search.jobs import Jobs
 from seqsweep.search.records import RUN_KEY, record_of, searched
 from seqsweep.search.stops import RETRY_OF, retried_numbers
@@ -27,6 +28,7 @@ FOLDER = "seqsweep:folder"
 SWEEP_RUN = "seqsweep:run_key"
 
 LOST = "the sweep was ended while this trial ran"
+SILENT = "its worker was not heard of any more"
 # Top-level keys of a config that say where trials run and are recorded, not what comes out.
 ELSEWHERE = ("tracking", "devices")
 
@@ -59,6 +61,7 @@ class Past:
     """A study of an earlier sweep."""
 
     name: str
+    study_id: int
     attributes: Mapping[str, Any]
 
     @property
@@ -72,6 +75,11 @@ class Past:
         folder = self.attributes.get(FOLDER)
         return Path(folder) if folder else None
 
+    @property
+    def holder(self) -> Holder | None:
+        """Which sweep runs it, or did when it was killed."""
+        return Holder.read(self.attributes)
+
     def difference(self, search: Mapping[str, str]) -> str:
         """Says in what it searched otherwise; empty where it did not."""
         return difference(self.attributes.get(SEARCH, {}), search)
@@ -83,7 +91,8 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
     name = given_name or f"{base}-{last_number(storage, base)}"
     if name not in studies:
         return None
-    return Past(name, storage.get_study_user_attrs(studies[name]._study_id))
+    study_id = studies[name]._study_id
+    return Past(name, study_id, storage.get_study_user_attrs(study_id))
 
 
 def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
@@ -97,16 +106,31 @@ def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
     for trial in trials:
         if trial.state is TrialState.RUNNING:
             _fail(study, trial, tracking, sweep)
-        elif trial.user_attrs.get("reason") not in (INTERRUPTED, LOST):
+        elif reason_of(trial) not in (INTERRUPTED, LOST, SILENT):
             continue
         if trial.number not in retried:
-            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
-            study.enqueue_trial(values, user_attrs=tries)
+            run_again(study, trial)
             again += 1
     for run, number in tracking.running(sweep):
         run.end(_outcome(trials[number]))
     return again
+
+
+def reason_of(trial: FrozenTrial) -> str | None:
+    """Gives why the trial failed, None where it did not.
+
+    Only Optuna itself fails a trial without a word, and a trial that has ended takes none any more.
+    """
+    if trial.state is not TrialState.FAIL:
+        return None
+    return trial.user_attrs.get("reason", SILENT)
+
+
+def run_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Lets the values of a trial that nobody runs any more wait to be run; once for each."""
+    values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
+    study.enqueue_trial(values, user_attrs=tries)
 
 
 def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking, sweep: str) -> None:
@@ -130,4 +154,4 @@ def _outcome(trial: FrozenTrial) -> Outcome:
             return Completed(tuple(trial.values))
         case TrialState.PRUNED:
             return Pruned(trial.last_step or 0)
-    return Failed(trial.user_attrs.get("reason", LOST))
+    return Failed(reason_of(trial) or LOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,25 +15,25 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
-from optuna.storages import BaseStorage
 
 from seqsweep.errors import SearchError, UserError, reason
-from seqsweep.search.claim import Claim
+from seqsweep.search.claim import Claim, has_run_in
+from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import FOLDER, SEARCH, find, search_of
+from seqsweep.search.past import FOLDER, SEARCH, Past, find, search_of
 from seqsweep.search.points import in_order, tries_all
 from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import CURRENT, Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
+from seqsweep.search.storage import OnLost, Storage, open_storage
 from seqsweep.search.study import (
     can_prune,
     create_study,
     last_number,
     make_pruner,
     make_sampler,
-    open_storage,
     sampler_class,
 )
 from seqsweep.tracking.provenance import git_tags
@@ -52,6 +53,8 @@ class Plan:
         known: points that are tried first, or all points of a grid.
         slots: the slots of this machine.
         storage: a URL or a path, known once the sweep begins.
+        holder: this sweep, as others see it in the study; known once the sweep begins.
+        before: the holder of a study that goes on, as it was found.
         note: why an earlier study does not go on, where a reader may expect it to.
     """
 
@@ -63,6 +66,8 @@ class Plan:
     known: list[dict[str, Value]]
     slots: list[Slot]
     storage: str = ""
+    holder: Holder | None = None
+    before: Holder | None = None
     note: str = ""
 
     @classmethod
@@ -114,7 +119,7 @@ class Plan:
         """The study's name."""
         return self.jobs.study_name
 
-    def open_storage(self) -> BaseStorage:
+    def open_storage(self) -> Storage:
         """Opens the store of studies, names this one and makes its folder.
 
         Raises:
@@ -124,14 +129,22 @@ class Plan:
         if self.settings.storage is None and not file.exists():
             self.claim.take_after(0)
             self.storage = str(self.folder / "optuna.db")
-            return open_storage(self.storage)
+            return self.connect()
         self.storage = self.settings.storage or str(file)
-        storage = open_storage(self.storage)
+        storage = self.connect()
         if not self._continues(storage):
             self.claim.take_after(last_number(storage, self.claim.base))
         return storage
 
-    def _continues(self, storage: BaseStorage) -> bool:
+    def connect(self, on_lost: OnLost | None = None) -> Storage:
+        """Opens the store, whose place is known.
+
+        Raises:
+            UserError: it cannot be opened.
+        """
+        return open_storage(self.storage, grace_period=self.settings.grace_period, on_lost=on_lost)
+
+    def _continues(self, storage: Storage) -> bool:
         """Takes the study of an earlier sweep where this one is to go on with it.
 
         That is the study of the given name, or the last one where its sweep was not finished.
@@ -151,25 +164,31 @@ class Plan:
                 )
             self.note = f"{past.name} was not finished, but searched otherwise: {difference}"
             return False
-        if self.claim.continue_in(past.name, past.folder or self.folder):
+        where = runs_elsewhere(past, storage)
+        if not where and self.claim.continue_in(past.name, past.folder or self.folder):
+            self.before = past.holder
             return True
         if is_named:
-            raise SearchError(
-                f"hydra.sweeper.study_name={past.name!r} is being run by another sweep now"
-            )
+            raise _is_run(past.name, where or "by another sweep now")
+        self.note = f"{past.name} is being run {where}" if where else ""
         return False
 
-    def begin(self, storage: BaseStorage) -> optuna.Study:
+    def begin(self, storage: Storage) -> optuna.Study:
         """Creates the study, or loads it.
 
         Raises:
             UserError: the store cannot be written, or the given name is taken.
         """
         if not self.claim.is_new:
-            return optuna.load_study(study_name=self.study_name, storage=storage)
+            study = optuna.load_study(study_name=self.study_name, storage=storage)
+            self.holder = take(storage, study._study_id, self.before)
+            if self.holder is None:
+                raise _is_run(self.study_name, "by another sweep now, which was faster")
+            return study
         while True:
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
+                self.holder = take(storage, study._study_id, None)
                 study.set_user_attr(FOLDER, str(self.folder))
                 study.set_user_attr(SEARCH, search_of(self.jobs))
                 if not self.tries_all:
@@ -240,6 +259,30 @@ class Plan:
                     f"hydra.sweeper.custom_search_space={self.settings.custom_search_space} "
                     f"failed: {type(error).__name__}: {reason(error)}"
                 ) from error
+
+
+def runs_elsewhere(past: Past, storage: Storage) -> str:
+    """Says where another host runs the study; empty where none does.
+
+    On the host that ran it last, the lock on its folder says more, and at once.
+    """
+    holder = past.holder
+    if holder is None or (holder.is_of_this_host and past.folder and has_run_in(past.folder)):
+        return ""
+    silence_s = holder.silence_s(storage, past.study_id)
+    left_s = math.ceil(holder.grace_period - silence_s)
+    if left_s <= 0:
+        return ""
+    return (
+        f"on the host {holder.host}, which was heard of {silence_s:.0f} s ago; should it have "
+        f"died, wait {left_s} s"
+    )
+
+
+def _is_run(name: str, where: str) -> SearchError:
+    return SearchError(
+        f"hydra.sweeper.study_name={name!r} is being run {where}, or give another name"
+    )
 
 
 def _with_place(settings: Settings, error: UserError) -> UserError:

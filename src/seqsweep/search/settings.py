@@ -85,6 +85,8 @@ def _option(value: Any) -> Any:
 Chosen = Annotated[dict[str, Any], BeforeValidator(_option)]
 Rate = Annotated[float, Field(ge=0, le=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
+# A running trial is heard of four times within it, and stores keep whole seconds.
+GracePeriod = Annotated[int, Field(ge=4, strict=True)]
 Directions = Annotated[
     tuple[Literal["minimize", "maximize"], ...], BeforeValidator(_listed), Field(min_length=1)
 ]
@@ -120,6 +122,7 @@ class Settings:
     max_failure_rate: Rate | None
     trial_timeout: Positive | None
     max_retries: Natural
+    grace_period: GracePeriod
 
     study_name: StudyName | None
     fresh: Flag

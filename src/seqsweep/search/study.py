@@ -1,4 +1,4 @@
-"""The Optuna study: where it is stored, who samples and who prunes."""
+"""The Optuna study: how it begins, who samples and who prunes."""
 
 from __future__ import annotations
 
@@ -6,78 +6,21 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-import sqlalchemy
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
-from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.engine import make_url
+from optuna.storages import BaseStorage
 
-from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.build import TARGET, build, class_of, deal
 from seqsweep.search.points import check_space, tries_all
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
-from seqsweep.stores import make_whole, sqlite_url
+from seqsweep.search.storage import store_error
 
-SQLITE_TIMEOUT_S = 60
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
-
-
-def open_storage(place: str) -> BaseStorage:
-    """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
-
-    SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
-    that begin IMMEDIATE: as Optuna opens it, two processes can claim the same waiting trial.
-
-    Raises:
-        SearchError: the store cannot be opened.
-    """
-    url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    try:
-        if make_url(url).get_backend_name() != "sqlite":
-            return RDBStorage(url)
-        file = make_url(url).database
-        if not file or file == ":memory:":
-            raise SearchError(
-                f"hydra.sweeper.storage={place!r} is no file: what is in memory no other process "
-                "can read; give the path of a file"
-            )
-        make_whole(Path(file), lambda path: _sqlite(sqlite_url(path)).engine.dispose())
-        storage = _sqlite(url)
-        sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
-        sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
-        storage.engine.dispose()  # the connections so far know nothing of this
-        storage.get_all_studies()
-    except UserError:
-        raise
-    except Exception as error:  # drivers and SQLAlchemy raise what they like
-        raise _cannot("opened", error) from error
-    return storage
-
-
-def _sqlite(url: str) -> RDBStorage:
-    braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
-    return RDBStorage(braces, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}})
-
-
-def _cannot(what: str, error: Exception) -> SearchError:
-    why = first_line(error.__cause__ or error)
-    return SearchError(f"hydra.sweeper.storage cannot be {what}: {why}")
-
-
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # else sqlite3 begins transactions of its own
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def create_study(storage: BaseStorage, name: str, directions: Sequence[str]) -> optuna.Study | None:
@@ -91,7 +34,7 @@ def create_study(storage: BaseStorage, name: str, directions: Sequence[str]) -> 
     except optuna.exceptions.DuplicatedStudyError:
         return None
     except Exception as error:
-        raise _cannot("written", error) from error
+        raise store_error("written", error) from error
 
 
 def last_number(storage: BaseStorage, base: str) -> int:

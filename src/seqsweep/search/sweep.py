@@ -26,6 +26,7 @@ from seqsweep.process.parent import preload
 from seqsweep.record import counted, text
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best
+from seqsweep.search.holder import let_go
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
@@ -96,7 +97,8 @@ def run(plan: Plan, console: Console) -> int:
     except KeyboardInterrupt:
         outcome = Failed(INTERRUPTED)
     finally:
-        sweep_run.end(outcome)
+        if let_go(storage, study._study_id, plan.holder):
+            sweep_run.end(outcome)
     outcome = _flushed(plan, console, tracking, outcome)
     _say_where(console, plan, study, tracking)
     if isinstance(outcome, Completed):

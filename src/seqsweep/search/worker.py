@@ -22,9 +22,12 @@ from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
+from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
+from seqsweep.search.past import SILENT, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
+from seqsweep.search.records import RUN_KEY
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, settled
@@ -32,7 +35,6 @@ from seqsweep.search.study import (
     can_prune,
     make_pruner,
     make_sampler,
-    open_storage,
     silence_optuna,
 )
 from seqsweep.signals import handled_by, let_the_next_one_kill
@@ -44,6 +46,10 @@ EXHAUSTED = Stop("sampler", "the sampler has tried every point")
 
 class TrialFailedError(Exception):
     """Tells Optuna that a trial ended without a value."""
+
+
+class TrialLost(BaseException):
+    """A trial has ended that others had taken for lost: there is nothing to tell Optuna."""
 
 
 @dataclass
@@ -77,9 +83,8 @@ class Session:
         self._settings = settings = plan.settings
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
-        self._study = optuna.load_study(
-            study_name=plan.study_name, storage=open_storage(plan.storage), pruner=pruner
-        )
+        storage = plan.connect(self._on_lost)
+        self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
         self._study.sampler = _sampler_of(plan, self._study)
         self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
         self._is_alone = worker.tracking is None
@@ -113,16 +118,26 @@ class Session:
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
         try:
-            if self._budget.take():
-                self._study.optimize(
-                    partial(self._objective, slot),
-                    catch=(TrialFailedError,),
-                    callbacks=[self._stop_unless_there_is_leave],
-                )
+            has_leave = self._budget.take()
+            while has_leave:
+                has_leave = self._optimize(slot)
         except Exception as error:
             stop = Stop("storage", f"the store failed: {first_line(error)}", is_failure=True)
             self._budget.stop(stop)
             raise SearchError(f"hydra.sweeper.storage: {stop.says}") from error
+
+    def _optimize(self, slot: Slot) -> bool:
+        """Runs Optuna's loop; gives whether there is leave to run it again."""
+        try:
+            self._study.optimize(
+                partial(self._objective, slot),
+                catch=(TrialFailedError,),
+                callbacks=[self._stop_unless_there_is_leave],
+            )
+            return False
+        except TrialLost:
+            self._budget.give_back()
+            return self._budget.take()
 
     def _stop_unless_there_is_leave(self, study: optuna.Study, trial: FrozenTrial) -> None:
         if self._prunes and trial.state is TrialState.COMPLETE and not trial.intermediate_values:
@@ -131,6 +146,7 @@ class Session:
             self._display.note(
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
+        self._heed_another_sweep()
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
@@ -148,13 +164,20 @@ class Session:
                 outcome = self._run(trial, params, slot, shown.progressed)
             else:
                 outcome = self._runner.fail(trial, params, failed)
-            is_retried = self._retry(trial, outcome)
+            is_lost = self._is_lost(trial)
+            if is_lost:
+                outcome = Failed(SILENT)
+            is_retried = not is_lost and self._retry(trial, outcome)
             shown.ended(
                 outcome,
                 best=self._is_best(trial, outcome),
                 retry_of=trial.user_attrs.get(RETRY_OF),
                 is_retried=is_retried,
             )
+        if is_lost:
+            self._close(trial, outcome)
+            self._heed_another_sweep()
+            raise TrialLost
         match outcome:
             case Completed(values):
                 return values
@@ -190,6 +213,37 @@ class Session:
         attributes = {RETRY_OF: trial.number, "tries": tries + 1}
         self._study.enqueue_trial(trial.params, user_attrs=attributes)
         return True
+
+    def _is_lost(self, trial: optuna.Trial) -> bool:
+        """Says whether others took the trial for lost, as a suspended process is not heard of."""
+        state = self._study._storage.get_trial(trial._trial_id).state
+        return state is not TrialState.RUNNING
+
+    def _heed_another_sweep(self) -> None:
+        """Ends this sweep where another one goes on with its study."""
+        holder = Holder.read(self._study.user_attrs)
+        if holder is None or holder.token != self._plan.holder.token:
+            where = f" on the host {holder.host}" if holder else ""
+            self._budget.stop(
+                Stop(
+                    "grace_period",
+                    f"another sweep went on with {self._plan.study_name}{where}, as this one was "
+                    f"not heard of for longer than {self._settings.grace_period} s",
+                    is_failure=True,
+                )
+            )
+            self._runner.interrupt.set()
+
+    def _on_lost(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Lets a trial be run again that Optuna has failed; of each, one worker hears once."""
+        run_again(study, trial)
+        self._display.note(f"trial {trial.number} is lost: {SILENT}; it is run again")
+        self._close(trial, Failed(SILENT))
+
+    def _close(self, trial: optuna.Trial | FrozenTrial, outcome: Outcome) -> None:
+        """Closes the run of a trial that others ended or ran."""
+        if key := trial.user_attrs.get(RUN_KEY):
+            self._tracking.run(key).end(outcome)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)

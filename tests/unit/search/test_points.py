@@ -3,12 +3,13 @@
 import threading
 
 import optuna
+import pytest
 from optuna.samplers import BruteForceSampler, GridSampler, TPESampler
 
 from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
 from seqsweep.search.stops import RETRY_OF
-from seqsweep.search.study import open_storage
+from seqsweep.search.storage import open_storage
 
 SPACE = Space.read({}, ["x=range(0,3)", "y=a,b"], None)
 POINTS = [(x, y) for x in range(3) for y in "ab"]
@@ -41,8 +42,9 @@ def study_with(points: list[dict], storage=None) -> optuna.Study:
     return study
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used with:UserWarning")
 def test_several_threads_are_dealt_each_point_once_beside_trials_that_are_tried_again(tmp_path):
-    storage = open_storage(str(tmp_path / "studies.db"))
+    storage = open_storage(str(tmp_path / "studies.db"), grace_period=60)
     points = SPACE.points()
     study = study_with(points, storage)
 
@@ -64,7 +66,7 @@ def test_several_threads_are_dealt_each_point_once_beside_trials_that_are_tried_
 
 
 def test_a_study_that_goes_on_is_dealt_what_it_has_not_had(tmp_path):
-    storage = open_storage(str(tmp_path / "studies.db"))
+    storage = open_storage(str(tmp_path / "studies.db"), grace_period=60)
     for n_trials in (2, 4):
         study_with(SPACE.points(), storage).optimize(
             lambda trial: float(bool(SPACE.suggest(trial))), n_trials=n_trials

@@ -1,0 +1,172 @@
+"""Where studies are stored: how the store is opened, and what it knows of who is alive."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
+
+from seqsweep.errors import SearchError, UserError, first_line
+from seqsweep.stores import make_whole, sqlite_url
+
+SQLITE_TIMEOUT_S = 60
+BEATS = 4  # of a running trial within the grace period
+
+# Hears of a trial that has failed because its worker was not heard of any more.
+OnLost = Callable[[optuna.Study, FrozenTrial], None]
+
+
+class Storage(RDBStorage):
+    """Optuna's store; while a trial runs, its worker is heard of in it.
+
+    Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
+    is longer ago than the grace period; `on_lost` hears of each, once among all processes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        grace_period: int,
+        on_lost: OnLost | None = None,
+        engine_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        self._own: set[int] = set()
+        braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+            super().__init__(
+                braces,
+                engine_kwargs=engine_kwargs,
+                heartbeat_interval=max(1, grace_period // BEATS),
+                grace_period=grace_period,
+                heartbeat_stale_trial_callback=on_lost,
+            )
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Says that this process runs the trial.
+
+        What the store raises would end the thread that beats, and with it the trial's life to all
+        others; the next beat may get through.
+        """
+        self._own.add(trial_id)
+        with contextlib.suppress(StorageInternalError):
+            super().record_heartbeat(trial_id)
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        """Gives the trials that were not heard of; none of this process, which may have slept."""
+        stale = super()._get_stale_trial_ids(study_id)
+        return [trial_id for trial_id in stale if trial_id not in self._own]
+
+    def now(self) -> datetime:
+        """Gives the time by the store's clock, which all hosts share."""
+        with self.engine.connect() as connection:
+            return _now(connection)
+
+    def silence_s(self, study_id: int, since: datetime) -> float:
+        """Gives the seconds since the last beat of any trial of the study, or since `since`."""
+        beats, trials = models.TrialHeartbeatModel, models.TrialModel
+        last = (
+            sqlalchemy.select(sqlalchemy.func.max(beats.heartbeat))
+            .join(trials, trials.trial_id == beats.trial_id)
+            .where(trials.study_id == study_id)
+        )
+        with self.engine.connect() as connection:
+            heard = max(connection.execute(last).scalar() or since, since)
+            return (_now(connection) - heard).total_seconds()
+
+    def swap(self, study_id: int, key: str, old: Any, new: Any) -> bool:
+        """Sets an attribute of the study where it is `old`; says whether it was.
+
+        Of two programs that do this at once, one does. An attribute that is not there is None.
+        """
+        table = models.StudyUserAttributeModel
+        place = (table.study_id == study_id, table.key == key)
+        with self.engine.begin() as connection:
+            is_there = connection.execute(sqlalchemy.select(table.key).where(*place)).first()
+            if is_there is None and old is None:
+                values = {"study_id": study_id, "key": key, "value_json": json.dumps(new)}
+                with contextlib.suppress(sqlalchemy.exc.IntegrityError):  # another was faster
+                    connection.execute(sqlalchemy.insert(table).values(values))
+                    return True
+                return False
+            swapped = (
+                sqlalchemy.update(table)
+                .where(*place, table.value_json == json.dumps(old))
+                .values(value_json=json.dumps(new))
+            )
+            return connection.execute(swapped).rowcount == 1
+
+
+def _now(connection: sqlalchemy.Connection) -> datetime:
+    now = connection.execute(sqlalchemy.select(sqlalchemy.func.now())).scalar()
+    return now.replace(tzinfo=None)
+
+
+def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None) -> Storage:
+    """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
+
+    SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
+    that begin IMMEDIATE: as Optuna opens it, two processes can claim the same waiting trial.
+
+    Raises:
+        SearchError: the store cannot be opened.
+    """
+    url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
+    arguments = {"grace_period": grace_period, "on_lost": on_lost}
+    try:
+        if make_url(url).get_backend_name() != "sqlite":
+            return Storage(url, **arguments)
+        file = make_url(url).database
+        if not file or file == ":memory:":
+            raise SearchError(
+                f"hydra.sweeper.storage={place!r} is no file: what is in memory no other process "
+                "can read; give the path of a file"
+            )
+        make_whole(Path(file), _build)
+        storage = _sqlite(url, **arguments)
+        sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
+        sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
+        storage.engine.dispose()  # the connections so far know nothing of this
+        storage.get_all_studies()
+    except UserError:
+        raise
+    except Exception as error:  # drivers and SQLAlchemy raise what they like
+        raise store_error("opened", error) from error
+    return storage
+
+
+def store_error(what: str, error: Exception) -> SearchError:
+    """Gives the error that the store cannot be opened, written …"""
+    why = first_line(error.__cause__ or error)
+    return SearchError(f"hydra.sweeper.storage cannot be {what}: {why}")
+
+
+def _build(path: Path) -> None:
+    _sqlite(sqlite_url(path), grace_period=1).engine.dispose()
+
+
+def _sqlite(url: str, **arguments: Any) -> Storage:
+    return Storage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}}, **arguments)
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # else sqlite3 begins transactions of its own
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin_immediate(connection: sqlalchemy.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
