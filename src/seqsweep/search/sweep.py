@@ -86,10 +86,10 @@ def run(plan: Plan, console: Console) -> int:
             raise TrackingError(unsent)
         study = plan.begin(storage)
     sweep_run = _open_run(plan, study, tracking)
-    again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
+        again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
         _say_begin(console, plan, study, again)
         outcome = _search(plan, console, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
@@ -99,11 +99,13 @@ def run(plan: Plan, console: Console) -> int:
     finally:
         if let_go(storage, study._study_id, plan.holder):
             sweep_run.end(outcome)
-    outcome = _flushed(plan, console, tracking, outcome)
+        missing = _flush(plan, console, tracking, outcome)
     _say_where(console, plan, study, tracking)
+    why = None if isinstance(outcome, Completed) else outcome.reason
+    for sentence in filter(None, (missing, why)):
+        console.print(f"[red]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     if isinstance(outcome, Completed):
-        return 0
-    console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False, soft_wrap=True)
+        return 1 if missing else 0
     if outcome != Failed(INTERRUPTED):
         return 1
     where = "" if plan.settings.storage else f" with hydra.sweep.dir={plan.folder}"
@@ -195,23 +197,15 @@ def _launch(plan: Plan, sweep_run: Run, tracking: Tracking) -> Stop:
     return job.return_value
 
 
-def _flushed(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> Outcome:
-    """Waits for the store to have the whole record; a failure where it has not."""
+def _flush(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> str | None:
+    """Waits for the tracking store to have the whole record; gives a sentence where it has not."""
 
     def tell(sentence: str) -> None:
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
 
     tracking.tell(tell)
-    is_interrupted = outcome == Failed(INTERRUPTED)
-    in_all_s = HURRY_S if is_interrupted else math.inf
-    unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
-    problem = unsent or tracking.refusal()
-    if problem is None:
-        return outcome
-    if isinstance(outcome, Completed):
-        return Failed(problem)
-    tell(problem)
-    return outcome
+    in_all_s = HURRY_S if outcome == Failed(INTERRUPTED) else math.inf
+    return tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s) or tracking.refusal()
 
 
 def _quiet(master: DictConfig) -> DictConfig:
