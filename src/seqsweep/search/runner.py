@@ -16,6 +16,7 @@ from seqsweep.process.child import Job
 from seqsweep.process.messages import Judge, Point, Report
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
+from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
@@ -51,6 +52,9 @@ class Runner:
         try:
             with self._composing:  # Hydra's loader is not made for several threads
                 jobs = self._plan.jobs.of_trial(params, trial.number, slot)
+                passed = handover.take(
+                    trial, jobs, lambda number: self._plan.jobs.of_trial(params, number, slot)
+                )
             values = visible(next(iter(jobs.values())).config, self._settings.tracking.hidden)
             run = self._start(trial, {**flatten(values), **_searched(params)})
         except Exception as error:
@@ -59,7 +63,8 @@ class Runner:
             trial.set_user_attr("mlflow_run_id", run.id)
             run.add_text(OmegaConf.to_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
-            ending.outcome = train(trial, run, jobs, on_progress)
+            ending.outcome = train(trial, run, jobs, on_progress, passed)
+        handover.drop(jobs, ending.outcome)
         return ending.outcome
 
     def copy(self, trial: optuna.Trial, params: dict[str, Value], twin: FrozenTrial) -> Outcome:
@@ -84,11 +89,16 @@ class Runner:
         return ending.outcome
 
     def _once(
-        self, trial: optuna.Trial, run: Run, jobs: dict[int | None, Job], on_progress: OnProgress
+        self,
+        trial: optuna.Trial,
+        run: Run,
+        jobs: dict[int | None, Job],
+        on_progress: OnProgress,
+        passed: int,
     ) -> Outcome:
         def on_report(report: Report) -> bool:
             on_progress(report)
-            return report.judge is not None and self._judge(trial, report.judge)
+            return report.judge is not None and self._judge(trial, report.judge, passed)
 
         attempt = Attempt(jobs[None], run, self._settings)
         outcome = attempt.train(self.interrupt, on_report)
@@ -99,7 +109,12 @@ class Runner:
         return outcome
 
     def _repeated(
-        self, trial: optuna.Trial, run: Run, jobs: dict[int, Job], on_progress: OnProgress
+        self,
+        trial: optuna.Trial,
+        run: Run,
+        jobs: dict[int, Job],
+        on_progress: OnProgress,
+        passed: int,
     ) -> Outcome:
         """Runs the trial under each seed, each with a run of its own below the trial's."""
         attempts: dict[int, Attempt] = {}
@@ -116,7 +131,7 @@ class Runner:
         def on_mean(judge: Judge) -> bool:
             last = repeats.last()
             run.log([last[name] for name in judge.metrics if name in last])
-            return self._judge(trial, judge)
+            return self._judge(trial, judge, passed)
 
         outcomes = repeats.train(self.interrupt, on_progress, on_mean)
         outcome = self._constrain(trial, run, combine(outcomes), repeats.last())
@@ -164,8 +179,11 @@ class Runner:
             )
         )
 
-    def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
-        """Tells the pruner the metric that it looks at, and asks it."""
+    def _judge(self, trial: optuna.Trial, judge: Judge, passed: int) -> bool:
+        """Tells the pruner the metric that it looks at, and asks it.
+
+        Its answer counts after the step `passed`. It is asked before too: some pruners count that.
+        """
         if len(self._settings.direction) > 1:  # Optuna prunes by one objective only
             return False
         metric = next(iter(self._settings.metric or judge.metrics), None)
@@ -173,7 +191,7 @@ class Runner:
             return False
         trial.report(judge.metrics[metric], judge.step)
         with self._judging:  # two at once set up Hyperband's brackets twice, which breaks the study
-            return trial.should_prune()
+            return trial.should_prune() and judge.step > passed
 
     def _constrain(
         self, trial: optuna.Trial, run: Run, outcome: Outcome, last: Mapping[str, Point]
