@@ -1,5 +1,5 @@
 """seqsweep: hyperparameter sweeps for sequence models with Hydra, Optuna, TensorFlow and MLflow."""
 
-from seqsweep.process.channel import TrialPruned, report
+from seqsweep.process.channel import TrialInterrupted, TrialPruned, interrupted, report
 
-__all__ = ["TrialPruned", "report"]
+__all__ = ["TrialInterrupted", "TrialPruned", "interrupted", "report"]

@@ -33,7 +33,7 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Positive = Annotated[float, Field(gt=0, strict=True)]
-Seconds = Annotated[float, Field(ge=0, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -118,7 +118,8 @@ class TrainingConfig:
 
     `epochs` (passes over the training set) and `training_iters` (samples) are both limits: the
     one that is reached first ends the training. `validate_every` is in passes, `display_step` in
-    gradient steps, `patience` in validations without improvement.
+    gradient steps, `patience` in validations without improvement. `checkpoint_every_s` is in
+    seconds: 0 is at every point of the curves, null is never, not at an interrupt either.
     """
 
     batch_size: Count
@@ -130,6 +131,7 @@ class TrainingConfig:
     restore_best: Flag
     display: Literal["bar", "lines"]
     test_len: Count | None
+    checkpoint_every_s: NotNegative | None
 
     @model_validator(mode="after")
     def _has_an_end(self) -> TrainingConfig:
@@ -157,7 +159,7 @@ class TrackingConfig:
     experiment: Text
     dir: Text
     log_model: Flag
-    wait: Seconds
+    wait: NotNegative
     hidden: list[str]
 
 

@@ -56,6 +56,7 @@ def config(**changes) -> Config:
             "restore_best": True,
             "display": "bar",
             "test_len": None,
+            "checkpoint_every_s": None,
         },
         "tracking": {
             "name": "none",

@@ -18,6 +18,10 @@ class TrialPruned(BaseException):
     """
 
 
+class TrialInterrupted(BaseException):
+    """Raised inside a trial that is to end now, and to be tried again from its checkpoint."""
+
+
 class Channel:
     """Sends reports to the worker and waits for its answers."""
 
@@ -42,6 +46,7 @@ class Channel:
 
 
 _current: Channel | None = None
+_interrupted = False
 
 
 def current() -> Channel | None:
@@ -53,6 +58,21 @@ def open_current(connection: Connection) -> None:
     """Makes `connection` this process' channel."""
     global _current
     _current = Channel(connection)
+
+
+def interrupt_current() -> None:
+    """Tells this process' trial that it is to end; called by a signal's handler."""
+    global _interrupted
+    _interrupted = True
+
+
+def interrupted() -> bool:
+    """Says whether the running trial is to end now.
+
+    One that keeps checkpoints writes its last one then; the next `report` ends it. It has some
+    seconds for that. Outside of a sweep it is False.
+    """
+    return _interrupted
 
 
 def report(step: int, **metrics: float) -> None:
@@ -67,6 +87,7 @@ def report(step: int, **metrics: float) -> None:
 
     Raises:
         TrialPruned: the pruner stopped this trial. Let it pass.
+        TrialInterrupted: the trial keeps checkpoints and the sweep was interrupted. Let it pass.
         ValueError: no metric was given, or a step or a name that the stores cannot take.
     """
     if not metrics:
@@ -85,3 +106,5 @@ def report(step: int, **metrics: float) -> None:
     points = tuple(Point(name, value, int(step)) for name, value in values.items())
     if _current.ask(points, step=int(step), metrics=values):
         raise TrialPruned(f"pruned at step {step}")
+    if _interrupted:
+        raise TrialInterrupted(f"interrupted at step {step}")

@@ -22,9 +22,17 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from seqsweep.outcome import Failed, Outcome
-from seqsweep.process.channel import TrialPruned, open_current
-from seqsweep.process.messages import Stopped
+from seqsweep.process.channel import (
+    TrialInterrupted,
+    TrialPruned,
+    interrupt_current,
+    open_current,
+)
+from seqsweep.process.messages import CHECKPOINT_FOLDER, Stopped
 from seqsweep.process.result import raised, returned
+
+# What a trial comes to that ended itself at SIGTERM; in an interrupted sweep the worker says so.
+TERMINATED = Failed("the trial was ended by SIGTERM", again=True)
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Job:
 
 def main(payload: bytes, connection: Connection) -> None:
     """Runs the pickled `(Job, Hydra's singletons)` and sends its outcome as the last message."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # they are the worker's to answer
-        signal.signal(each, lambda *_: None)  # SIG_IGN would pass on to programs that a job starts
+    # Ctrl-C is the worker's to answer; SIG_IGN would pass on to programs that a job starts
+    signal.signal(signal.SIGINT, lambda *_: None)
     _end_with_the_worker()
     connection.send(_last_word(payload, connection))
     connection.close()
@@ -61,9 +69,24 @@ def _end_with_the_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _heed_sigterm(checkpoint: Path) -> None:
+    """Lets SIGTERM be the trial's to answer where that folder is; else it ends the process."""
+    trial = os.getpid()
+
+    def handle(*_: object) -> None:
+        if os.getpid() == trial and checkpoint.is_dir():
+            interrupt_current()
+        else:  # no checkpoint, or a process that the job forked
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
 def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
     try:
         job, singletons = cloudpickle.loads(payload)
+        _heed_sigterm(job.folder / CHECKPOINT_FOLDER)
         os.environ.update(job.environment)
         _write_output_to(job.folder / "output.log")
         faulthandler.enable()
@@ -101,14 +124,18 @@ def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
     value = result._return_value  # the property would print and raise
     if result.status is not JobStatus.COMPLETED:
         return raised(value)
-    return value if isinstance(value, Stopped) else returned(value, n_values=job.n_values)
+    if isinstance(value, Stopped) or value is TERMINATED:
+        return value
+    return returned(value, n_values=job.n_values)
 
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """Calls the task so that to Hydra a pruned job is a completed one, and an exit a failed one."""
+    """Calls the task so that to Hydra a stopped job is a completed one, an exit a failed one."""
     try:
         return function(config)
     except TrialPruned:
         return Stopped()
+    except TrialInterrupted:
+        return TERMINATED
     except SystemExit as error:
         raise RuntimeError(f"the function called sys.exit({error.code!r})") from error

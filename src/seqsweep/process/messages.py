@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 OBJECTIVE = "objective"
 # An MLflow model that a job leaves in this folder of its own becomes the model of its run.
 MODEL_FOLDER = "model"
+# What a job keeps in this folder of its own, the trial that tries it again finds in its own.
+CHECKPOINT_FOLDER = "checkpoint"
 
 
 def now_ms() -> int:

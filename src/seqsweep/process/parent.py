@@ -17,7 +17,7 @@ from hydra.core.singleton import Singleton
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child, preloading
-from seqsweep.process.messages import Point, Report, Stopped
+from seqsweep.process.messages import CHECKPOINT_FOLDER, Point, Report, Stopped
 
 # Hears each report of a trial; gives True where the trial is to stop.
 OnReport = Callable[[Report], bool]
@@ -25,6 +25,7 @@ OnReport = Callable[[Report], bool]
 Log = Callable[[tuple[Point, ...]], None]
 
 LEAVING_S = 10  # for a process that has said its last word: threads that it left may still run
+INTERRUPTED_S = 1  # the same, where it was told to end
 DYING_S = 60
 UNKNOWN = 255  # multiprocessing's exit code of a process whose forkserver is gone
 
@@ -47,12 +48,14 @@ def preload(modules: Iterable[str], log: Path) -> None:
 class TrialProcess:
     """One job in a process of its own.
 
-    Call `run` once; when it returns or raises, the process is gone. `kill` may come from another
-    thread, or from a signal's handler, at any time.
+    Call `run` once; when it returns or raises, the process is gone. `kill` and `interrupt` may come
+    from another thread, or from a signal's handler, at any time.
     """
 
     def __init__(self, job: child.Job) -> None:
+        self._checkpoint = job.folder / CHECKPOINT_FOLDER
         self._killed_with: Failed | None = None
+        self._leaving_s = LEAVING_S
         self._has_ended = False  # its last word is heard, or it is being reaped
         self._ending = threading.RLock()  # a signal's handler may kill while its thread holds it
         payload = cloudpickle.dumps((job, Singleton.get_state()))
@@ -68,7 +71,16 @@ class TrialProcess:
         with self._ending:
             if not self._has_ended:
                 self._killed_with = outcome
-                self._kill()
+                self._send(signal.SIGKILL)
+
+    def interrupt(self, outcome: Failed) -> None:
+        """Tells a trial that keeps checkpoints to write its last one and end; kills any other."""
+        if not self._checkpoint.is_dir():
+            return self.kill(outcome)
+        with self._ending:
+            if not self._has_ended:
+                self._leaving_s = INTERRUPTED_S
+                self._send(signal.SIGTERM)
 
     def is_gone(self) -> bool:
         """Says whether the process has ended."""
@@ -80,7 +92,7 @@ class TrialProcess:
             last, step = self._relay(on_report, log)
             with self._ending:
                 self._has_ended = last is not None
-            wait([self._process.sentinel], LEAVING_S if last is not None else DYING_S)
+            wait([self._process.sentinel], self._leaving_s if last is not None else DYING_S)
         finally:
             exit_code = self._end()
         if self._killed_with is not None:
@@ -95,20 +107,20 @@ class TrialProcess:
     def _end(self) -> int | None:
         """Makes sure that the process is gone; gives its exit code."""
         if not self.is_gone():
-            self._kill()
+            self._send(signal.SIGKILL)
             wait([self._process.sentinel], DYING_S)
         with self._ending:  # a reaped process' number may be another's
             self._has_ended = True
         with _REAPING:
             self._process.join()
         if self._process.exitcode == UNKNOWN:  # the forkserver is gone, the process may not be
-            self._kill()
+            self._send(signal.SIGKILL)
         self._connection.close()
         return self._process.exitcode
 
-    def _kill(self) -> None:
+    def _send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGKILL)
+            os.kill(self._process.pid, number)
 
     def _relay(self, on_report: OnReport, log: Log) -> tuple[Any, int]:
         """Gives the last word, None without one, and the number of the last report."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,19 +17,28 @@ from seqsweep.process.result import raised
 from seqsweep.search.settings import Settings
 from seqsweep.tracking import Run
 
+GRACE_S = 3.0  # in which a trial that keeps checkpoints may write its last one
 SIGNAL_S = 0.1  # by which the death of a trial may be seen before the signal that caused it
 
 
 class Interrupt:
-    """Ends all attempts that run and all that would begin."""
+    """Ends all attempts that run, and all that would begin; see `TrialProcess.interrupt`."""
 
     def __init__(self) -> None:
         self._come = threading.Event()
         self._running: set[TrialProcess] = set()
+        # started here: a signal's handler may not, it may come while a thread is being started
+        threading.Thread(target=self._end_the_grace, daemon=True).start()
 
     def set(self) -> None:
         """Ends them; may be called by a signal's handler."""
         self._come.set()
+        for process in list(self._running):
+            process.interrupt(Failed(INTERRUPTED))
+
+    def _end_the_grace(self) -> None:
+        self._come.wait()
+        time.sleep(GRACE_S)
         for process in list(self._running):
             process.kill(Failed(INTERRUPTED))
 

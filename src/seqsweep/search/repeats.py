@@ -100,7 +100,8 @@ class Repeats:
                     together.ended(index)
                 if isinstance(ending.outcome, Completed):
                     attempt.keep(ending.outcome.values)
-            if isinstance(ending.outcome, Failed):
+            # at an interrupt each may write its last checkpoint
+            if isinstance(ending.outcome, Failed) and ending.outcome.reason != INTERRUPTED:
                 for other in self.attempts.values():
                     other.kill(SIBLING)
             return ending.outcome

@@ -16,6 +16,7 @@ from seqsweep.process.child import Job
 from seqsweep.process.messages import Judge, Point, Report
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
+from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
@@ -52,6 +53,9 @@ class Runner:
         try:
             with self._composing:  # Hydra's loader is not made for several threads
                 jobs = self._plan.jobs.of_trial(params, trial.number, slot)
+                passed = handover.take(
+                    trial, jobs, lambda number: self._plan.jobs.of_trial(params, number, slot)
+                )
             values = visible(next(iter(jobs.values())).config, self._settings.tracking.hidden)
         except Exception as error:
             return self.fail(trial, params, raised(error))
@@ -59,9 +63,11 @@ class Runner:
         def train(run: Run) -> Outcome:
             run.add_text(OmegaConf.to_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
-            return train(trial, run, jobs, on_progress)
+            return train(trial, run, jobs, on_progress, passed)
 
-        return self._recorded(trial, {**flatten(values), **searched(params)}, train)
+        outcome = self._recorded(trial, {**flatten(values), **searched(params)}, train)
+        handover.drop(jobs, outcome)
+        return outcome
 
     def fail(self, trial: optuna.Trial, params: dict[str, Value], outcome: Failed) -> Outcome:
         """Records a trial that cannot run."""
@@ -110,11 +116,16 @@ class Runner:
         return ending.outcome
 
     def _once(
-        self, trial: optuna.Trial, run: Run, jobs: dict[int | None, Job], on_progress: OnProgress
+        self,
+        trial: optuna.Trial,
+        run: Run,
+        jobs: dict[int | None, Job],
+        on_progress: OnProgress,
+        passed: int,
     ) -> Outcome:
         def on_report(report: Report) -> bool:
             on_progress(report)
-            return report.judge is not None and self._judge(trial, report.judge)
+            return report.judge is not None and self._judge(trial, report.judge, passed)
 
         attempt = Attempt(jobs[None], run, self._settings)
         outcome = attempt.train(self.interrupt, on_report)
@@ -125,7 +136,12 @@ class Runner:
         return outcome
 
     def _repeated(
-        self, trial: optuna.Trial, run: Run, jobs: dict[int, Job], on_progress: OnProgress
+        self,
+        trial: optuna.Trial,
+        run: Run,
+        jobs: dict[int, Job],
+        on_progress: OnProgress,
+        passed: int,
     ) -> Outcome:
         """Runs the trial under each seed, each with a run of its own below the trial's."""
         attempts: dict[int, Attempt] = {}
@@ -142,7 +158,7 @@ class Runner:
         def on_mean(judge: Judge) -> bool:
             last = repeats.last()
             run.log([last[name] for name in judge.metrics if name in last])
-            return self._judge(trial, judge)
+            return self._judge(trial, judge, passed)
 
         outcomes = repeats.train(self.interrupt, on_progress, on_mean)
         outcome = self._constrain(trial, run, combine(outcomes), repeats.last())
@@ -164,8 +180,11 @@ class Runner:
         name = f"{record.name}, seed {seed}"
         return self._tracking.start(replace(record, name=name, parent=run.key), new_key())
 
-    def _judge(self, trial: optuna.Trial, judge: Judge) -> bool:
-        """Tells the pruner the metric that it looks at, and asks it."""
+    def _judge(self, trial: optuna.Trial, judge: Judge, passed: int) -> bool:
+        """Tells the pruner the metric that it looks at, and asks it.
+
+        Its answer counts after the step `passed`. It is asked before too: some pruners count that.
+        """
         if len(self._settings.direction) > 1:  # Optuna prunes by one objective only
             return False
         metric = next(iter(self._settings.metric or judge.metrics), None)
@@ -173,7 +192,7 @@ class Runner:
             return False
         trial.report(judge.metrics[metric], judge.step)
         with self._judging:  # two at once set up Hyperband's brackets twice, which breaks the study
-            return trial.should_prune()
+            return trial.should_prune() and judge.step > passed
 
     def _constrain(
         self, trial: optuna.Trial, run: Run, outcome: Outcome, last: Mapping[str, Point]

@@ -8,6 +8,7 @@ from seqsweep.trial.quiet import load_tensorflow
 
 load_tensorflow()
 
+import seqsweep.trial.checkpoint  # noqa: E402
 import seqsweep.trial.devices  # noqa: E402
 import seqsweep.trial.train  # noqa: E402, F401
 from seqsweep.tracking.models import warm_up  # noqa: E402

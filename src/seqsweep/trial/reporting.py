@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
 
-from seqsweep.process.channel import Channel
-from seqsweep.process.messages import Point
+from seqsweep.process.channel import Channel, TrialPruned
+from seqsweep.process.messages import Judge, Point, Report
 
 
 class Reporter(ABC):
@@ -63,6 +66,14 @@ class Curves:
         points, self._points = tuple(self._points), []
         return points
 
+    def waiting(self) -> tuple[Point, ...]:
+        """Gives all points, and keeps them."""
+        return tuple(self._points)
+
+    def put(self, points: Iterable[Point]) -> None:
+        """Takes points as they are."""
+        self._points += points
+
 
 class ChannelReporter(Reporter):
     """Sends the curves up the trial's pipe, in batches, and passes on the pruner's answer."""
@@ -70,6 +81,7 @@ class ChannelReporter(Reporter):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._curves = Curves()
+        self._sent: list[Report] = []
 
     def described(self, facts: dict[str, float]) -> None:
         """Keeps the facts until the first validation."""
@@ -84,4 +96,29 @@ class ChannelReporter(Reporter):
     ) -> bool:
         """Sends all points; gives True where the pruner says stop."""
         self._curves.add(samples, metrics)
-        return self._channel.ask(self._curves.take(), step=number, metrics=metrics, done=done)
+        return self._send(Report(self._curves.take(), Judge(number, metrics), done))
+
+    def told(self) -> dict[str, Any]:
+        """Gives all that it was told, sent or waiting, as plain values."""
+        sent = [dataclasses.asdict(report) for report in self._sent]
+        return {"sent": sent, "waiting": [dataclasses.asdict(p) for p in self._curves.waiting()]}
+
+    def tell_again(self, told: dict[str, Any]) -> None:
+        """Sends it again, each point with its own time, and keeps what waited.
+
+        Raises:
+            TrialPruned: the answer was stop.
+        """
+        for report in told["sent"]:
+            points = tuple(Point(**point) for point in report["points"])
+            judge = Judge(**report["judge"])
+            if self._send(Report(points, judge, report["done"])):
+                raise TrialPruned(f"at validation {judge.step}")
+        self._curves.put(Point(**point) for point in told["waiting"])
+
+    def _send(self, report: Report) -> bool:
+        self._sent.append(report)
+        judge = report.judge
+        return self._channel.ask(
+            report.points, step=judge.step, metrics=judge.metrics, done=report.done
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +45,14 @@ class Schedule:
             limits.append((self.config.training_iters - 1) // batch)
         return min(limits)
 
-    def stretches(self) -> Iterator[Stretch]:
-        """Gives the stretches in order; the last one ends in a validation."""
+    def stretches(self, *, after: int = 0) -> Iterator[Stretch]:
+        """Gives the stretches that end after step `after`, in order.
+
+        The last one of a training ends in a validation.
+        """
         validations = self._validation_steps()
         shown = set(range(self.config.display_step, self.n_steps + 1, self.config.display_step))
-        for end in sorted(shown | validations.keys()):
+        for end in sorted(end for end in shown | validations.keys() if end > after):
             yield Stretch(end, end in shown, validations.get(end))
 
     def _validation_steps(self) -> dict[int, int]:
@@ -83,3 +87,12 @@ class Batches:
         indices = np.concatenate(parts)
         self._waiting = indices[wanted:]
         return indices[:wanted].reshape(n_steps, self._batch_size)
+
+    def state(self) -> dict[str, Any]:
+        """Gives what `restore` needs."""
+        return {"random": self._random.bit_generator.state, "waiting": self._waiting}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on as it would have when `state` was taken."""
+        self._random.bit_generator.state = state["random"]
+        self._waiting = state["waiting"]

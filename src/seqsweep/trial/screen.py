@@ -12,7 +12,7 @@ from seqsweep.config import Config
 from seqsweep.terminal import is_live
 
 if TYPE_CHECKING:
-    from seqsweep.trial.train import Scores, Trained
+    from seqsweep.trial.kept import Scores, Trained
 
 
 class Screen(ABC):

@@ -17,7 +17,7 @@ from seqsweep.config import Config, read
 from seqsweep.errors import ConfigError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED
 from seqsweep.process.channel import Channel, current, report
-from seqsweep.process.messages import MODEL_FOLDER
+from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER
 from seqsweep.signals import handled_by, interrupt
 
 WANTED = {"val_accuracy": "maximize", "val_loss": "minimize", "n_parameters": "minimize"}
@@ -94,14 +94,21 @@ def _shown(values: list[Any]) -> str:
 
 
 def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ...]:
-    """Trains in a trial process; leaves the model in `folder` and gives the objectives' values."""
+    """Trains in a trial process; leaves the model in `folder` and gives the objectives' values.
+
+    Where an earlier try left a checkpoint there, it goes on from that.
+    """
+    from seqsweep.trial.checkpoint import Checkpoints
     from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.reporting import ChannelReporter
     from seqsweep.trial.train import train
 
     configure_devices(config.devices)
     dataset = data.load(config.data)
-    trained = train(config, dataset, ChannelReporter(channel))
+    reporter, checkpoints = ChannelReporter(channel), None
+    if config.training.checkpoint_every_s is not None:
+        checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
+    trained = train(config, dataset, reporter, checkpoints)
     save(trained.model, folder / MODEL_FOLDER, dataset)
     return trained.values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,8 +15,12 @@ from seqsweep.config import AdamConfig, Config
 from seqsweep.data import Dataset, Split
 from seqsweep.errors import UserError
 from seqsweep.process.channel import TrialPruned
+from seqsweep.trial.kept import Kept, Scores, Trained
 from seqsweep.trial.reporting import Reporter
 from seqsweep.trial.schedule import Batches, Schedule
+
+if TYPE_CHECKING:
+    from seqsweep.trial.checkpoint import Checkpoints
 
 EVALUATION_BATCH = 1000  # images at a time: large enough for speed, small enough for memory
 
@@ -25,73 +29,96 @@ class TrainingDiverged(UserError):  # noqa: N818 - the field's word
     """The loss is no longer a finite number."""
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Mean cross-entropy in nats and the fraction classified right."""
-
-    loss: float
-    accuracy: float
-
-    def named(self, prefix: str) -> dict[str, float]:
-        """Gives both by the names of their curves, as `val_loss`."""
-        return {f"{prefix}_loss": self.loss, f"{prefix}_accuracy": self.accuracy}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained model with the objectives' values for its weights, those of validation `at`."""
-
-    model: keras.Model
-    values: tuple[float, ...]
-    at: int
-
-    @property
-    def value(self) -> float:
-        """The value of the first objective, for which the weights were kept."""
-        return self.values[0]
-
-
-def train(config: Config, dataset: Dataset, reporter: Reporter) -> Trained:
+def train(
+    config: Config,
+    dataset: Dataset,
+    reporter: Reporter,
+    checkpoints: Checkpoints | None = None,
+) -> Trained:
     """Trains `config.model` on `dataset`; the seed governs weights, data order and dropout.
 
-    On the CPU the same configuration gives the same curve to the last bit.
+    On the CPU the same configuration gives the same curve to the last bit, also where it goes on
+    from a checkpoint.
 
     Raises:
         TrainingDiverged: the loss is no longer finite.
         TrialPruned: the reporter said stop.
+        TrialInterrupted: the sweep was interrupted; the last checkpoint is written.
     """
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
-    model = models.build(
-        config.model,
-        input_shape=dataset.input_shape,
-        n_classes=dataset.n_classes,
-        seed=config.seed,
-    )
-    reporter.described({"n_parameters": float(model.count_params())})
-    run_steps = make_steps(model, config.optimizer, dataset.train, config.training.batch_size)
+    training = Training(config, dataset)
+    model, kept, schedule = training.model, training.kept, training.schedule
+    if checkpoints is None or not checkpoints.restore(training):
+        reporter.described({"n_parameters": float(model.count_params())})
     evaluate = Evaluator(model)
-    schedule = Schedule(config.training, len(dataset.train.y))
-    batches = Batches(schedule.n_train, config.training.batch_size, config.seed)
-    kept = Kept(config)
-    step = 0
-    for stretch in schedule.stretches():
-        order = batches.take(stretch.end - step)
-        run_steps(tf.constant(order))
-        step = stretch.end
-        samples, done = step * config.training.batch_size, step / schedule.n_steps
+    for stretch in schedule.stretches(after=training.step):
+        last_batch = training.run_to(stretch.end)
+        samples = stretch.end * config.training.batch_size
+        done = stretch.end / schedule.n_steps
         if stretch.display:
-            scores = finite(evaluate(just_used(dataset.train, order[-1])), step)
+            scores = finite(evaluate(just_used(dataset.train, last_batch)), stretch.end)
             reporter.point(samples, scores.named("train"), done=done)
         if stretch.validation is not None:
-            scores = finite(evaluate(dataset.validation), step)
+            scores = finite(evaluate(dataset.validation), stretch.end)
             kept.see(stretch.validation, scores, model)
             stop = reporter.validated(stretch.validation, samples, scores.named("val"), done=done)
             if stop:
                 raise TrialPruned(f"at validation {stretch.validation}")
             if kept.is_over():
                 break
+        if checkpoints is not None:
+            checkpoints.look(training)
     return kept.trained(model)
+
+
+class Training:
+    """A training between two stretches: the model, and all that decides how it goes on."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        keras.utils.set_random_seed(config.seed)
+        tf.config.experimental.enable_op_determinism()
+        self.model = models.build(
+            config.model,
+            input_shape=dataset.input_shape,
+            n_classes=dataset.n_classes,
+            seed=config.seed,
+        )
+        self.schedule = Schedule(config.training, len(dataset.train.y))
+        self.kept = Kept(config)
+        self.step = 0
+        batch_size = config.training.batch_size
+        self._batches = Batches(self.schedule.n_train, batch_size, config.seed)
+        self._optimizer = make_optimizer(config.optimizer)
+        self._optimizer.build(self.model.trainable_variables)
+        self._run_steps = make_steps(self.model, self._optimizer, dataset.train, batch_size)
+
+    def run_to(self, step: int) -> np.ndarray:
+        """Takes the gradient steps up to and with `step`; gives the indices of the last batch."""
+        order = self._batches.take(step - self.step)
+        self._run_steps(tf.constant(order))
+        self.step = step
+        return order[-1]
+
+    def state(self) -> dict[str, Any]:
+        """Gives what `restore` needs; `model.variables` are the weights and dropout's state."""
+        return {
+            "step": self.step,
+            "model": [np.asarray(v.value) for v in self.model.variables],
+            "optimizer": [np.asarray(v.value) for v in self._optimizer.variables],
+            "batches": self._batches.state(),
+            "kept": self.kept.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Puts everything as it was when `state` was taken."""
+        self.step = state["step"]
+        for variables, values in (
+            (self.model.variables, state["model"]),
+            (self._optimizer.variables, state["optimizer"]),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self._batches.restore(state["batches"])
+        self.kept.restore(state["kept"])
 
 
 def just_used(train: Split, indices: np.ndarray) -> Split:
@@ -100,14 +127,12 @@ def just_used(train: Split, indices: np.ndarray) -> Split:
 
 
 def make_steps(
-    model: keras.Model, optimizer_config: AdamConfig, train: Split, batch_size: int
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, train: Split, batch_size: int
 ) -> Callable[[tf.Tensor], None]:
     """Gives the function that trains on batches of indices, int32 (steps, batch_size).
 
     The images lie on the device; one call trains many steps in one graph.
     """
-    optimizer = make_optimizer(optimizer_config)
-    optimizer.build(model.trainable_variables)
     images, labels = tf.constant(train.x), tf.constant(train.y)
 
     @tf.function(input_signature=[tf.TensorSpec((None, batch_size), tf.int32)])
@@ -169,39 +194,3 @@ def finite(scores: Scores, step: int) -> Scores:
             "optimizer.learning_rate may help"
         )
     return scores
-
-
-class Kept:
-    """The validation whose weights the training ends with: the best one so far, or the last."""
-
-    def __init__(self, config: Config) -> None:
-        self._objectives = config.objective
-        self._restore = config.training.restore_best
-        self._patience = config.training.patience
-        self._best = self._last = Scores(math.nan, math.nan)
-        self._best_at = self._last_at = 0
-        self._weights: list[np.ndarray] = []
-
-    def see(self, number: int, scores: Scores, model: keras.Model) -> None:
-        """Takes validation `number`."""
-        self._last, self._last_at = scores, number
-        if self._best_at == 0 or self._rank(scores) > self._rank(self._best):
-            self._best, self._best_at = scores, number
-            if self._restore:
-                self._weights = model.get_weights()
-
-    def is_over(self) -> bool:
-        """Says whether the last `patience` validations brought nothing better."""
-        return self._patience is not None and self._last_at - self._best_at >= self._patience
-
-    def trained(self, model: keras.Model) -> Trained:
-        """Gives the model, with its best weights where they are to be restored."""
-        scores, at = self._last, self._last_at
-        if self._restore:
-            model.set_weights(self._weights)
-            scores, at = self._best, self._best_at
-        named = {**scores.named("val"), "n_parameters": float(model.count_params())}
-        return Trained(model, tuple(named[name] for name in self._objectives), at)
-
-    def _rank(self, scores: Scores) -> float:
-        return -scores.loss if self._objectives[0] == "val_loss" else scores.accuracy

@@ -20,6 +20,7 @@ def training(**values) -> TrainingConfig:
         "restore_best": True,
         "display": "bar",
         "test_len": None,
+        "checkpoint_every_s": None,
     }
     return TrainingConfig(**{**defaults, **values})
 
