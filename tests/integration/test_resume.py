@@ -1,5 +1,6 @@
 """A sweep that was interrupted or killed goes on where it stood, in both stores."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -102,6 +103,22 @@ def test_a_sweep_that_was_finished_is_followed_by_a_new_one_and_by_name_it_is_ex
     again = program(APP, *COMMAND, named, "hydra.sweeper.n_trials=5", cwd=tmp_path)
     assert again.returncode == 0
     assert len(study(tmp_path).trials) == 5
+
+
+def test_a_sweep_that_was_killed_before_its_study_was_made_begins_with_the_same_command(
+    program, tmp_path
+):
+    """It has left the file that it made to take its folder; nothing is in it yet."""
+    command = [*COMMAND, "hydra.sweeper.study_name=mine", "hydra.sweeper.n_trials=1"]
+    file = tmp_path / "jobs" / "mine" / "multirun.yaml"
+    file.parent.mkdir(parents=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = program(APP, *command, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "hydra.sweeper.study_name='mine' is taken" in refused.stderr
+    ended = program(APP, *command, cwd=tmp_path)
+    assert "Sweep mine: 1 trial" in ended.stdout, ended.stderr
 
 
 def test_a_study_that_searched_otherwise_is_refused_by_name_with_the_difference(program, tmp_path):

@@ -7,6 +7,7 @@ program ends, so a study whose file is not locked is one that nobody runs.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Claim:
     def take_after(self, number: int) -> None:
         """Takes the given name, or the first after `number` whose folder no sweep has taken.
 
-        The folder is taken by making the file in it, which only one program can.
+        The folder is taken by the file in it, which only one program can make.
 
         Raises:
             SearchError: the folder holds another sweep.
@@ -77,20 +78,17 @@ class Claim:
             self.jobs.call_study(self.given_name or f"{self.base}-{number}")
             folder = self.jobs.folder
             make_folder(folder)
-            try:
-                self._lock = (folder / OWN_FILE).open("x")
-                _locked(self._lock)
+            self._lock = _made(folder / OWN_FILE)
+            if self._lock is not None:
                 return
-            except FileExistsError as error:
-                if self.given_name is not None:
-                    raise self.taken() from error
-                if folder == tried:
-                    raise SearchError(
-                        f"the folder {folder} holds another sweep; give hydra.sweep.dir "
-                        "another folder, or one with ${now:%H-%M-%S} or "
-                        "${hydra.sweeper.study_name} in it"
-                    ) from error
-                tried = folder
+            if self.given_name is not None:
+                raise self.taken()
+            if folder == tried:
+                raise SearchError(
+                    f"the folder {folder} holds another sweep; give hydra.sweep.dir another "
+                    "folder, or one with ${now:%H-%M-%S} or ${hydra.sweeper.study_name} in it"
+                )
+            tried = folder
 
     def keep(self) -> None:
         """Writes the config into the folder: the sweep has begun."""
@@ -124,6 +122,22 @@ class Claim:
 def has_run_in(folder: Path) -> bool:
     """Says whether a sweep has run in the folder, as far as this host sees."""
     return (folder / OWN_FILE).exists()
+
+
+def _made(path: Path) -> IO[str] | None:
+    """Makes the file and locks it; gives None where a sweep has it.
+
+    One that is empty and not locked was made by a program that was killed before its sweep began.
+    """
+    file = path.open("a")
+    try:
+        is_ours = _locked(file) and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        if is_ours and path.stat().st_size == 0:
+            return file
+    except FileNotFoundError:  # given back just now, with what this has opened
+        pass
+    file.close()
+    return None
 
 
 def _locked(file: IO[str]) -> bool:
