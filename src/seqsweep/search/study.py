@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -37,6 +38,11 @@ def open_storage(place: str) -> BaseStorage:
     Raises:
         SearchError: the store cannot be opened.
     """
+    if re.match(r"[\w+.-]+:(?!//)", place):
+        raise SearchError(
+            "hydra.sweeper.storage begins as a URL does, but goes on without //: accepted are the "
+            "path of an SQLite file and a URL, as postgresql+psycopg://user:password@host/database"
+        )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
     try:
         if make_url(url).get_backend_name() != "sqlite":

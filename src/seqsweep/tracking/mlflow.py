@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It would print the server's address, with the password in it, at the end of each run.
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
@@ -31,6 +33,7 @@ from seqsweep.errors import TrackingError, UserError, first_line, reason
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point
 from seqsweep.process.result import storable
+from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
@@ -255,7 +258,7 @@ class MlflowTracking(Tracking):
 
 def without_password(uri: str) -> str:
     """Gives an address as anybody may read it."""
-    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", uri)
+    return masked(uri)
 
 
 def _local(folder: Path) -> str:
