@@ -32,8 +32,10 @@ def check_the_sweep(folder: Path, argv: list[str]) -> None:
         if f"sweep={path.stem}" in argv:
             try:
                 OmegaConf.load(path)
-            except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+            except (OSError, yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
                 sys.exit(f"error: the sweep file {path} cannot be read: {reason(error)}")
+            except RecursionError:
+                sys.exit(f"error: the sweep file {path} is nested too deeply, or holds itself")
 
 
 def name_the_sweep(argv: list[str]) -> list[str]:
@@ -57,8 +59,23 @@ def run_or_tell(main: Callable[[], None]) -> None:
     os.environ[FULL_ERROR] = "1"  # for this alone it raises what it cannot compose
     try:
         return main()
-    except (CompactHydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if not is_hydras(error):
+            raise
         sys.exit(f"error: {masked(told(error))}")
+
+
+def is_hydras(error: Exception) -> bool:
+    """Says whether Hydra refuses what it was given.
+
+    Of a defaults list that is none, or a group without a name, it says so by a plain ValueError or
+    AssertionError.
+    """
+    if isinstance(error, CompactHydraException | OmegaConfBaseException):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    is_plain = isinstance(error, ValueError | AssertionError | TypeError | AttributeError)
+    return is_plain and frame.f_globals["__name__"].startswith(("hydra.", "omegaconf."))
 
 
 def told(error: Exception) -> str:
@@ -67,10 +84,10 @@ def told(error: Exception) -> str:
     Of an override that holds a secret it does not say which of its characters are wrong.
     """
     said = one_sentence(str(error), str(error.__cause__ or ""))
-    if not isinstance(error, OverrideParseException):
-        return said
-    is_secret = masked(error.override) != error.override
-    return f"{error.override}: {'it is no Hydra override' if is_secret else said}"
+    if isinstance(error, OverrideParseException):
+        is_secret = masked(error.override) != error.override
+        said = f"{error.override}: {'it is no Hydra override' if is_secret else said}"
+    return " ".join(said.split()) or "Hydra cannot compose the config"
 
 
 def tell_without_secrets(

@@ -4,10 +4,10 @@ from seqsweep.secrets import masked
 
 
 class UserError(Exception):
-    """What is wrong, the value received and what is accepted, in one sentence without secrets."""
+    """What is wrong, the value received and what is accepted, on one line without secrets."""
 
     def __init__(self, sentence: str = "") -> None:
-        super().__init__(masked(sentence))
+        super().__init__(" ".join(masked(sentence).splitlines()))
 
 
 class ConfigError(UserError):
