@@ -3,8 +3,10 @@
 import itertools
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 import yaml
 from hydra.errors import CompactHydraException, OverrideParseException
@@ -12,6 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.errors import reason
+from seqsweep.secrets import keep_out_of_logs, masked
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's options that take the next argument as their value.
@@ -29,8 +32,10 @@ def check_the_sweep(folder: Path, argv: list[str]) -> None:
         if f"sweep={path.stem}" in argv:
             try:
                 OmegaConf.load(path)
-            except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+            except (OSError, yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
                 sys.exit(f"error: the sweep file {path} cannot be read: {reason(error)}")
+            except RecursionError:
+                sys.exit(f"error: the sweep file {path} is nested too deeply, or holds itself")
 
 
 def name_the_sweep(argv: list[str]) -> list[str]:
@@ -47,14 +52,49 @@ def run_or_tell(main: Callable[[], None]) -> None:
 
     Hydra itself prints several lines. Where the user asks it for the whole error, he gets that.
     """
+    sys.excepthook = tell_without_secrets
+    keep_out_of_logs()  # with hydra.verbose=true Hydra logs the whole config
     if os.environ.get(FULL_ERROR) == "1":
         return main()
     os.environ[FULL_ERROR] = "1"  # for this alone it raises what it cannot compose
     try:
         return main()
-    except (CompactHydraException, OmegaConfBaseException) as error:
-        override = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
-        sys.exit(f"error: {override}{one_sentence(str(error), str(error.__cause__ or ''))}")
+    except Exception as error:
+        if not is_hydras(error):
+            raise
+        sys.exit(f"error: {masked(told(error))}")
+
+
+def is_hydras(error: Exception) -> bool:
+    """Says whether Hydra refuses what it was given.
+
+    Of a defaults list that is none, or a group without a name, it says so by a plain ValueError or
+    AssertionError.
+    """
+    if isinstance(error, CompactHydraException | OmegaConfBaseException):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    is_plain = isinstance(error, ValueError | AssertionError | TypeError | AttributeError)
+    return is_plain and frame.f_globals["__name__"].startswith(("hydra.", "omegaconf."))
+
+
+def told(error: Exception) -> str:
+    """Gives an error of Hydra's as one sentence.
+
+    Of an override that holds a secret it does not say which of its characters are wrong.
+    """
+    said = one_sentence(str(error), str(error.__cause__ or ""))
+    if isinstance(error, OverrideParseException):
+        is_secret = masked(error.override) != error.override
+        said = f"{error.override}: {'it is no Hydra override' if is_secret else said}"
+    return " ".join(said.split()) or "Hydra cannot compose the config"
+
+
+def tell_without_secrets(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Prints a traceback as Python does, but for the secrets in it."""
+    print(masked("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def one_sentence(*texts: str) -> str:

@@ -1,8 +1,13 @@
 """The errors that a user can cause; each prints as one sentence, without a traceback."""
 
+from seqsweep.secrets import masked
+
 
 class UserError(Exception):
-    """What is wrong, the value received and what is accepted, in one sentence."""
+    """What is wrong, the value received and what is accepted, on one line without secrets."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(" ".join(masked(sentence).splitlines()))
 
 
 class ConfigError(UserError):
@@ -22,11 +27,11 @@ class SearchError(UserError):
 
 
 def reason(error: BaseException) -> str:
-    """Gives the text of an error on one line, its type's name where it has no text."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Gives an error's text on one line and without secrets, its type's name where it has none."""
+    return " ".join(masked(str(error)).split()) or type(error).__name__
 
 
 def first_line(error: BaseException) -> str:
-    """Gives the first line of the text of an error, its type's name where it has no text."""
-    lines = str(error).strip().splitlines()
+    """Gives the first line of that text, without secrets; its type's name where it has none."""
+    lines = masked(str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -11,6 +11,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from seqsweep.errors import ConfigError
+from seqsweep.hydra_files import HydraFiles, name_without_secrets
+from seqsweep.secrets import masked
 
 
 def make_folder(folder: Path) -> None:
@@ -28,11 +30,26 @@ def make_folder(folder: Path) -> None:
 
 
 class MakeRunFolder(Callback):
-    """Makes the folder of a single run, which Hydra would fail to make with a traceback."""
+    """Makes the folder of a single run, with the files in which its config is kept.
+
+    Hydra itself would fail to make it with a traceback, and keep secrets.
+    """
+
+    def __init__(self) -> None:
+        self._files = HydraFiles()
 
     def on_run_start(self, config: DictConfig, **_kwargs: Any) -> None:
-        """Ends the program where the folder cannot be made."""
+        """Ends the program where they cannot be made."""
+        name_without_secrets(config)
+        folder = Path(config.hydra.run.dir).absolute()
         try:
-            make_folder(Path(config.hydra.run.dir))
+            make_folder(folder)
+            self._files.write(config, folder)
         except ConfigError as error:
             sys.exit(f"error: {error}")
+        except OSError as error:
+            sys.exit(f"error: the folder {masked(str(folder))} cannot be written: {error.strerror}")
+
+    def on_job_start(self, config: DictConfig, **_kwargs: Any) -> None:
+        """Lets the job see its config as it was."""
+        self._files.on_job_start(config)

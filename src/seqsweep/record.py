@@ -7,9 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqsweep.secrets import masked_values
+
 
 def visible(config: DictConfig, hidden: Iterable[str]) -> dict[str, Any]:
-    """Gives the resolved config without Hydra's own part and without the `hidden` keys."""
+    """Gives the resolved config without Hydra's own part, the `hidden` keys and any secret."""
     left_out = {"hydra", *hidden}
     resolved = {}
     for key in config:
@@ -17,7 +19,7 @@ def visible(config: DictConfig, hidden: Iterable[str]) -> dict[str, Any]:
             value = config[key]
             is_node = OmegaConf.is_config(value)
             resolved[str(key)] = OmegaConf.to_container(value, resolve=True) if is_node else value
-    return resolved
+    return masked_values(resolved)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

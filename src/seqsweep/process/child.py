@@ -21,6 +21,7 @@ from hydra.core.utils import JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from seqsweep.hydra_files import HydraFiles
 from seqsweep.outcome import Failed, Outcome
 from seqsweep.process.channel import (
     TrialInterrupted,
@@ -30,6 +31,7 @@ from seqsweep.process.channel import (
 )
 from seqsweep.process.messages import CHECKPOINT_FOLDER, Stopped
 from seqsweep.process.result import raised, returned
+from seqsweep.secrets import keep_out_of_logs
 
 # What a trial comes to that ended itself at SIGTERM; in an interrupted sweep the worker says so.
 TERMINATED = Failed("the trial was ended by SIGTERM", again=True)
@@ -114,6 +116,10 @@ def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
     setup_globals()
     Singleton.set_state(singletons)
     HydraConfig.instance().set_config(job.config)
+    keep_out_of_logs()
+    files = HydraFiles()
+    files.write(job.config, job.folder)
+    job.hydra_context.callbacks.callbacks.insert(0, files)  # before the app's own see the config
     result = run_job(
         hydra_context=job.hydra_context,
         task_function=lambda config: _call(job.function, config),

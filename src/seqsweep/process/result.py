@@ -9,6 +9,7 @@ from typing import Any
 from seqsweep.errors import UserError, first_line
 from seqsweep.outcome import Completed, Failed, Misfit
 from seqsweep.record import counted
+from seqsweep.secrets import masked
 
 LONGEST = 60  # characters of a value in a reason
 
@@ -41,8 +42,8 @@ def raised(error: BaseException) -> Failed:
 
 
 def storable(text: str) -> str:
-    """Gives text that any database can store: half a surrogate pair is none."""
-    return text.encode("utf-8", "replace").decode()
+    """Gives text that any store may hold: no secret, and no half of a surrogate pair."""
+    return masked(text).encode("utf-8", "replace").decode()
 
 
 def _number(value: Any) -> float:
@@ -52,5 +53,5 @@ def _number(value: Any) -> float:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = masked(repr(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

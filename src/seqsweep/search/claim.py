@@ -19,6 +19,7 @@ from omegaconf import OmegaConf, open_dict
 from seqsweep.errors import SearchError
 from seqsweep.folders import make_folder
 from seqsweep.search.jobs import Jobs
+from seqsweep.secrets import masked_config
 
 OWN_FILE = "multirun.yaml"  # a sweep's folder has it, as with Hydra's sweepers
 
@@ -91,8 +92,8 @@ class Claim:
             tried = folder
 
     def keep(self) -> None:
-        """Writes the config into the folder: the sweep has begun."""
-        OmegaConf.save(self.jobs.master, self.jobs.folder / OWN_FILE)
+        """Writes the config into the folder, without secrets: the sweep has begun."""
+        OmegaConf.save(masked_config(self.jobs.master), self.jobs.folder / OWN_FILE)
 
     def give_back(self) -> None:
         """Lets other sweeps take what this one has taken, and has not begun."""

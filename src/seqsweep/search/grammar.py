@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import (
     Override,
     QuotedString,
     RangeSweep,
+    Sweep,
     Transformer,
 )
 from hydra.errors import HydraException
@@ -25,7 +26,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from seqsweep.errors import SearchError
+from seqsweep.errors import SearchError, reason
 from seqsweep.search.parameter import Condition, Parameter, Value
 
 
@@ -47,7 +48,7 @@ def read_parameter(override: Override, *, named: str, when: Condition | None) ->
         else:
             distribution, raw = _choice(override)
     except (ValueError, HydraException) as error:  # ours, Optuna's constructors', a glob's
-        raise SearchError(f"{named} cannot be searched: {error}") from error
+        raise SearchError(f"{named} cannot be searched: {reason(error)}") from error
     return Parameter(key, distribution, text, raw, when)
 
 
@@ -83,6 +84,8 @@ def _choice(override: Override) -> tuple[CategoricalDistribution, frozenset[str]
     categories, raw = [], set()
     is_sweep = override.is_sweep_override()
     for element in override.sweep_iterator() if is_sweep else [override.value()]:
+        if isinstance(element, Sweep):
+            raise ValueError("a choice within another is no value; write all values in one")
         value = element.text if isinstance(element, QuotedString) else element
         if not isinstance(value, Value):
             value = Transformer.str(element)

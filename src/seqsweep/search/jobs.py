@@ -13,6 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqsweep.errors import SearchError, reason
+from seqsweep.hydra_files import name_without_secrets
 from seqsweep.process.child import Job
 from seqsweep.search.parameter import Value, literal
 from seqsweep.search.settings import Settings
@@ -34,6 +35,9 @@ class Jobs:
     function: Callable[[DictConfig], Any]
     hydra_context: HydraContext
     master: DictConfig
+
+    def __post_init__(self) -> None:
+        name_without_secrets(self.master)
 
     @property
     def folder(self) -> Path:
@@ -105,6 +109,7 @@ class Jobs:
             ) from error
 
     def _job(self, config: DictConfig, number: int, slot: Slot, *, below: str = "") -> Job:
+        name_without_secrets(config)
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = f"{self.study_name}-{number}"

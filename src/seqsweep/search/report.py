@@ -17,6 +17,7 @@ from rich.table import Table
 
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
+from seqsweep.secrets import masked_config
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
@@ -163,7 +164,7 @@ def write_results(
         results |= {"best_params": dict(trial.params), "best_value": trial.value}
         results |= {"best_trial": trial.number, **_more(trial, evaluated)}
     path = folder / "optimization_results.yaml"
-    OmegaConf.save(OmegaConf.create(results), path)
+    OmegaConf.save(masked_config(OmegaConf.create(results)), path)
     return path
 
 

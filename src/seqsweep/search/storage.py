@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -124,6 +125,11 @@ def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None
     Raises:
         SearchError: the store cannot be opened.
     """
+    if re.match(r"[\w+.-]+:(?!//)", place):
+        raise SearchError(
+            "hydra.sweeper.storage begins as a URL does, but goes on without //: accepted are the "
+            "path of an SQLite file and a URL, as postgresql+psycopg://user:password@host/database"
+        )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
     arguments = {"grace_period": grace_period, "on_lost": on_lost}
     try:

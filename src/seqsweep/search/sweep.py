@@ -23,6 +23,7 @@ from rich.markup import escape
 from seqsweep.errors import TrackingError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
+from seqsweep.process.result import raised
 from seqsweep.record import counted, text
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best
@@ -37,6 +38,7 @@ from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
+from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
 from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, new_key, open_tracking
@@ -55,6 +57,7 @@ def run_or_exit(
 ) -> None:
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
     silence_optuna()
+    keep_out_of_logs()
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
@@ -65,6 +68,8 @@ def run_or_exit(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
+    except Exception as error:  # not the user's mistake; Hydra would print secrets
+        code = raised(error).traceback
     if code:
         # Hydra calls this only after a sweep that returns
         hydra_context.callbacks.on_multirun_end(config=config, config_name=None)
@@ -183,6 +188,7 @@ def _launch(plan: Plan, sweep_run: Run, tracking: Tracking) -> Stop:
         *plan.space.fixed,
         f"hydra.sweep.dir={literal(str(plan.folder))}",
         "hydra.sweep.subdir=workers/0",
+        "hydra.output_subdir=null",  # the worker's config says nothing new, and holds secrets
         "hydra.job.chdir=false",
     ]
     launcher = Plugins.instance().instantiate_launcher(
@@ -212,8 +218,9 @@ def _quiet(master: DictConfig) -> DictConfig:
     """Gives a config by which the launcher does not tell of its one job, the worker."""
     config = copy.deepcopy(master)
     root = config.hydra.hydra_logging.get("root")
-    if root is not None:
-        with open_dict(config):
+    with open_dict(config):
+        config.hydra.verbose = False
+        if root is not None:
             root.level = "WARNING"
     return config
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It would print the server's address, with the password in it, at the end of each run.
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
@@ -32,6 +34,7 @@ from mlflow.utils import mlflow_tags
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError, UserError, first_line
 from seqsweep.process.result import storable
+from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
 from seqsweep.tracking.journal import Entry
@@ -314,7 +317,7 @@ class MlflowStore:
 
 def without_password(uri: str) -> str:
     """Gives an address as anybody may read it."""
-    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", uri)
+    return masked(uri)
 
 
 def _local(folder: Path) -> str:

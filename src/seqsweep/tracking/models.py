@@ -16,11 +16,14 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
+from seqsweep.errors import DataError, first_line
+
 if TYPE_CHECKING:
     import keras
 
 # Named here, since MLflow spends 7 s on guessing them otherwise.
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy")
+KERAS_FILE = Path("data", "model.keras")  # within a model's folder, as MLflow names it
 
 
 def warm_up() -> None:
@@ -49,5 +52,23 @@ def save_model(model: keras.Model, folder: Path, *, example: np.ndarray) -> None
 
 
 def load_model(folder: Path) -> keras.Model:
-    """Loads what `save_model` saved."""
-    return mlflow.tensorflow.load_model(str(folder))
+    """Loads what `save_model` saved, and nothing that would run code while it is loaded.
+
+    MLflow's own `load_model` would unpickle the custom objects that a folder may hold, and import
+    a module by the name that it states.
+
+    Raises:
+        DataError: the folder holds no such model, or one that is not plain Keras.
+    """
+    import keras
+
+    path = folder / KERAS_FILE
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: a model as seqsweep saves it is expected")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what it likes
+        why = first_line(error)
+        raise DataError(
+            f"{path} cannot be loaded ({why}): plain Keras layers are expected"
+        ) from error

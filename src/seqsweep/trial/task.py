@@ -18,6 +18,7 @@ from seqsweep.errors import ConfigError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED
 from seqsweep.process.channel import Channel, current, report
 from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER
+from seqsweep.process.result import raised
 from seqsweep.signals import handled_by, interrupt
 
 WANTED = {"val_accuracy": "maximize", "val_loss": "minimize", "n_parameters": "minimize"}
@@ -43,6 +44,8 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # Hydra would print the overrides, and so secrets
+        sys.exit(raised(error).traceback)
 
 
 def checked(cfg: DictConfig) -> Config:

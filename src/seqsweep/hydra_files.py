@@ -1,0 +1,58 @@
+"""The files in which Hydra keeps a job's config, without the secrets that Hydra would write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from seqsweep.secrets import masked, masked_config
+
+
+class HydraFiles(Callback):
+    """Writes them in Hydra's place.
+
+    Call `write` before Hydra runs the job, and let this be the first of the job's callbacks.
+    """
+
+    def __init__(self) -> None:
+        self._subdir: str | None = None
+
+    def write(self, config: DictConfig, folder: Path) -> None:
+        """Writes the files of the job that runs in `folder`, and keeps Hydra from writing them.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        self._subdir = config.hydra.output_subdir
+        if self._subdir is None:
+            return
+        _set(config.hydra.runtime, "output_dir", str(folder))
+        shown = masked_config(config)
+        hydra = shown.pop("hydra")
+        parts = {"config": shown, "overrides": hydra.overrides.task}
+        parts["hydra"] = OmegaConf.create({"hydra": hydra})
+        (folder / self._subdir).mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            path = folder / self._subdir / f"{name}.yaml"
+            path.write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+        _set(config.hydra, "output_subdir", None)
+
+    def on_job_start(self, config: DictConfig, **_kwargs: Any) -> None:
+        """Gives the config back the value by which Hydra was kept from writing."""
+        if self._subdir is not None:
+            for hydra in (config.hydra, HydraConfig.get()):
+                _set(hydra, "output_subdir", self._subdir)
+
+
+def name_without_secrets(config: DictConfig) -> None:
+    """Takes the secrets out of the overrides by which a job's folder may be named."""
+    _set(config.hydra.job, "override_dirname", masked(config.hydra.job.override_dirname))
+
+
+def _set(node: DictConfig, key: str, value: str | None) -> None:
+    with read_write(node), open_dict(node):
+        node[key] = value

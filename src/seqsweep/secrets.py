@@ -1,0 +1,135 @@
+"""Texts and configs as anybody may read them: without passwords and tokens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import GrammarParseError
+
+MASK = "***"
+SHORTEST = 8  # characters: a shorter value of the environment may be any word of a text
+
+_INTERPOLATIONS = re.compile(r"(?:\$\{[^{}]*\})+")
+# Greedy up to the last @, since a password may hold / and : and @.
+_URL = re.compile(
+    r"(?P<begin>[a-z][a-z0-9+.\-]*:/+(?:\$\{[^{}]*\}|[^\s/:@])*:)(?P<password>\S+)@", re.IGNORECASE
+)
+_NAMES = "PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|CREDENTIAL|ACCESS_KEY"
+_SECRET_VARIABLE = re.compile(_NAMES, re.IGNORECASE)
+# `token`, but not `max_token`, which is no secret; and what is written as a variable is.
+_KEY = (
+    r"(?:\w*passw(?:or)?d|pwd|(?:access_|auth_)?token|api_?key|access_key|(?:client_)?secret"
+    rf"(?:_key)?|(?-i:[A-Z0-9_]*(?:{_NAMES})[A-Z0-9_]*))"
+)
+_KEYED = re.compile(
+    rf"(?P<begin>(?<!\w){_KEY}=)(?P<value>(?=[^\s&#])"
+    r"(?:'[^'\n]*'|\"[^\"\n]*\")?(?:[^\s&#]*[^\s&#'\")\]},.:;]|[^\s&#]*))",
+    re.IGNORECASE,
+)
+_SECRET_KEY = re.compile(rf"(?:.*\.)?{_KEY}", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """Gives the text with `***` for each password of a URL, value of a key and known secret.
+
+    Known are the values of environment variables that are called as secrets are, and the passwords
+    in those that hold URLs.
+    """
+    text = _URL.sub(lambda found: f"{_begin(found, 'password')}@", text)
+    text = _KEYED.sub(lambda found: _begin(found, "value"), text)
+    for secret in sorted(_known(), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def masked_values(values: Any, key: str = "") -> Any:
+    """Gives plain nested values with every text in them masked, whole under a key like `password`.
+
+    What is to be interpolated stays.
+    """
+    if isinstance(values, dict):
+        return {name: masked_values(value, str(name)) for name, value in values.items()}
+    if isinstance(values, list):
+        return [masked_values(value, key) for value in values]
+    if isinstance(values, Path):
+        return Path(masked(str(values)))
+    if not isinstance(values, str) or values == "???" or _INTERPOLATIONS.fullmatch(values):
+        return values
+    if values and _SECRET_KEY.fullmatch(key):
+        return MASK
+    return _parsable(values, masked(values))
+
+
+def masked_config(config: DictConfig) -> DictConfig:
+    """Gives a copy of the config, unresolved, with its texts masked as `masked_values` does."""
+    plain = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    return OmegaConf.create(masked_values(plain), flags={"allow_objects": True})
+
+
+class _MaskedRecord(logging.LogRecord):
+    """A line of a log, with the traceback that it may have."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if self.exc_info and self.exc_info[0] is not None:
+            self.exc_text = masked("".join(traceback.format_exception(*self.exc_info)).rstrip())
+
+    def getMessage(self) -> str:  # noqa: N802 - the name is Python's
+        return masked(super().getMessage())
+
+
+def keep_out_of_logs() -> None:
+    """Masks whatever this process logs from now on."""
+    logging.setLogRecordFactory(_MaskedRecord)
+
+
+def _begin(found: re.Match[str], group: str) -> str:
+    """Gives what stands before the secret, and a mask unless it is to be interpolated."""
+    is_open = _INTERPOLATIONS.fullmatch(found[group])
+    return f"{found['begin']}{found[group] if is_open else MASK}"
+
+
+def _known() -> set[str]:
+    """Gives the secrets of the environment, in each way in which a text may write them."""
+    secrets = {secret for secret in _of_environment() if len(secret) >= SHORTEST}
+    written = set(secrets)
+    for secret in secrets:
+        written |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
+    return written
+
+
+def _of_environment() -> Iterator[str]:
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name) and not _is_file(value):
+            yield value
+        for found in _URL.finditer(value):
+            if not _INTERPOLATIONS.fullmatch(found["password"]):
+                yield from {found["password"], unquote(found["password"])}
+
+
+def _is_file(value: str) -> bool:
+    """Says whether the value is no secret but the place of one, as a file of credentials is."""
+    try:
+        return value.startswith("/") and Path(value).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _parsable(before: str, after: str) -> str:
+    """Gives the masked text, or the mask alone where it cuts through an interpolation."""
+    if before == after or "${" not in after:
+        return after
+    try:
+        OmegaConf.create([after])
+    except GrammarParseError:
+        return MASK
+    return after
