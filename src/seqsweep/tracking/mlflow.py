@@ -33,7 +33,6 @@ from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError, UserError, first_line
-from seqsweep.process.result import storable
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
@@ -208,7 +207,7 @@ class MlflowStore:
                 self._experiment_id, start_time=time_ms, tags=tags, run_name=name
             )
             self.ids[key] = run.info.run_id
-        logged = [Param(_key(param), storable(value)) for param, value in params.items()]
+        logged = [Param(_key(param), value) for param, value in params.items()]
         for start in range(0, len(logged), MOST_PARAMS):
             self._client.log_batch(self.ids[key], params=logged[start : start + MOST_PARAMS])
 
@@ -224,7 +223,7 @@ class MlflowStore:
 
     def tag(self, key: str, *, tags: Mapping[str, str]) -> None:
         """Sets tags."""
-        texts = [RunTag(name, storable(value)) for name, value in tags.items()]
+        texts = [RunTag(name, value) for name, value in tags.items()]
         self._client.log_batch(self._id(key), tags=texts)
 
     def add_file(self, key: str, *, path: str) -> None:
@@ -233,7 +232,7 @@ class MlflowStore:
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
-        self._client.log_text(self._id(key), storable(text), file_name)
+        self._client.log_text(self._id(key), text, file_name)
 
     def add_model(
         self, key: str, *, folder: str, results: Sequence[Sequence[Any]], is_doubtful: bool

@@ -19,6 +19,7 @@ from pathlib import Path
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point, now_ms
+from seqsweep.process.result import storable
 from seqsweep.record import counted
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 from seqsweep.tracking.journal import Entry, Journal
@@ -26,6 +27,10 @@ from seqsweep.tracking.mlflow import MOST_METRICS, MlflowStore, StoreAway
 
 SETTLE_S = 5.0  # how long the end of a trial waits for a slow store
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0  # between two requests to a store that is away
+
+
+def _storable(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: storable(text) for name, text in texts.items()}
 
 
 class OutboxRun(Run):
@@ -52,7 +57,7 @@ class OutboxRun(Run):
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""
-        self._put("tag", tags=dict(tags))
+        self._put("tag", tags=_storable(tags))
 
     def add_file(self, path: Path) -> None:
         """Keeps a copy of the file `path`, which must stay there until it is sent."""
@@ -60,7 +65,7 @@ class OutboxRun(Run):
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
-        self._put("add_text", text=text, file_name=file_name)
+        self._put("add_text", text=storable(text), file_name=file_name)
 
     def add_model(self, folder: Path, results: Iterable[Point]) -> None:
         """Keeps the MLflow model in `folder`, which must stay there until it is sent."""
@@ -78,7 +83,7 @@ class OutboxRun(Run):
                 tags = {"seqsweep.outcome": "failed", "seqsweep.reason": why}
                 if outcome.traceback:
                     self.add_text(outcome.traceback, "traceback.txt")
-        self._put("end", tags=tags, time_ms=now_ms())
+        self._put("end", tags=_storable(tags), time_ms=now_ms())
 
     def settle(self) -> None:
         """Waits a moment for the store to have all so far; not for one that is away.
@@ -110,8 +115,8 @@ class Outbox(Tracking):
         arguments = {
             "name": record.name,
             "parent": record.parent,
-            "params": dict(record.params),
-            "tags": dict(record.tags),
+            "params": _storable(record.params),
+            "tags": _storable(record.tags),
             "time_ms": now_ms(),
         }
         self.put(Entry(key, "start", arguments))
