@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -46,7 +47,7 @@ def masked(text: str) -> str:
     """
     text = _URL.sub(lambda found: f"{_begin(found, 'password')}@", text)
     text = _KEYED.sub(lambda found: _begin(found, "value"), text)
-    for secret in sorted(_known(), key=len, reverse=True):
+    for secret in _known(tuple(os.environ.items())):
         text = text.replace(secret, MASK)
     return text
 
@@ -98,17 +99,18 @@ def _begin(found: re.Match[str], group: str) -> str:
     return f"{found['begin']}{found[group] if is_open else MASK}"
 
 
-def _known() -> set[str]:
-    """Gives the secrets of the environment, in each way in which a text may write them."""
-    secrets = {secret for secret in _of_environment() if len(secret) >= SHORTEST}
+@functools.lru_cache(maxsize=4)  # for one environment hundreds of texts are masked a trial
+def _known(environment: tuple[tuple[str, str], ...]) -> list[str]:
+    """Gives the secrets of it in each way in which a text may write them, the longest first."""
+    secrets = {secret for secret in _of(environment) if len(secret) >= SHORTEST}
     written = set(secrets)
     for secret in secrets:
         written |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
-    return written
+    return sorted(written, key=len, reverse=True)
 
 
-def _of_environment() -> Iterator[str]:
-    for name, value in os.environ.items():
+def _of(environment: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    for name, value in environment:
         if _SECRET_VARIABLE.search(name) and not _is_file(value):
             yield value
         for found in _URL.finditer(value):
