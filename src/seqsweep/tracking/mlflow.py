@@ -6,12 +6,14 @@ for several runs at a time.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import logging
 import os
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow opens a second connection within a transaction; with its limit of 15 as many slots wait for
+# each other until they fail.
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", "-1")
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
@@ -264,7 +269,10 @@ def _local(folder: Path) -> str:
 
 
 def _build_store(path: Path) -> None:
+    """Makes a store with a write-ahead log, which the file keeps: docs/performance.md."""
     MlflowClient(tracking_uri=sqlite_url(path)).search_experiments()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
