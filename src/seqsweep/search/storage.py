@@ -165,7 +165,9 @@ def _build(path: Path) -> None:
 
 
 def _sqlite(url: str, **arguments: Any) -> Storage:
-    return Storage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}}, **arguments)
+    # As many connections as there are threads; two for each slot, as one beats.
+    engine = {"pool_size": 0, "connect_args": {"timeout": SQLITE_TIMEOUT_S}}
+    return Storage(url, engine_kwargs=engine, **arguments)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

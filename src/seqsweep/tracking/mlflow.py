@@ -9,19 +9,21 @@ once MLflow has answered.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import os
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# It would print the server's address, with the password in it, at the end of each run.
+# It would print the server's address, with the password in it, at the end of each run, for which it
+# reads the run once more.
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 from mlflow import MlflowClient
@@ -45,12 +47,7 @@ STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 OF_THE_END = ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by")  # tags
 # A request that fails is repeated by the outbox, so MLflow's own 7 tries of up to 120 s are not
 # wanted: while they last nobody knows that the server is away.
-# Nor is its line on the screen at the end of each run, for which it reads the run once more.
-OURS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 # By these MLflow says that it will not do it, however often it is asked.
 REFUSALS = frozenset(
     codes.ErrorCode.Name(code)
@@ -68,7 +65,7 @@ class StoreAway(TrackingError):  # noqa: N818 - a state more than an error
     """The store cannot be reached, or cannot do it now; later it may."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def _told_of(uri: str) -> Iterator[None]:
     """Turns what a store raises, SQLAlchemy's errors, requests' or MLflow's, into one sentence."""
     try:
@@ -126,7 +123,7 @@ class MlflowStore:
         """
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        for name, value in OURS.items():
+        for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         folder = Path(config.dir).expanduser().resolve()
         uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
@@ -325,7 +322,10 @@ def _local(folder: Path) -> str:
 
 
 def _build_store(path: Path) -> None:
+    """Makes a store with a write-ahead log, which the file keeps: docs/performance.md."""
     MlflowClient(tracking_uri=sqlite_url(path)).search_experiments()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
