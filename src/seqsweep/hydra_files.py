@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.secrets import masked, masked_config
 
@@ -50,7 +52,8 @@ class HydraFiles(Callback):
 
 def name_without_secrets(config: DictConfig) -> None:
     """Takes the secrets out of the overrides by which a job's folder may be named."""
-    _set(config.hydra.job, "override_dirname", masked(config.hydra.job.override_dirname))
+    with contextlib.suppress(OmegaConfBaseException):  # an override that cannot be resolved
+        _set(config.hydra.job, "override_dirname", masked(config.hydra.job.override_dirname))
 
 
 def _set(node: DictConfig, key: str, value: str | None) -> None:

@@ -3,6 +3,7 @@
 Nothing here starts a program: Hydra composes and the readers read in this process.
 """
 
+import contextlib
 import itertools
 import shutil
 from pathlib import Path
@@ -132,6 +133,11 @@ def test_any_text_is_a_space_or_told_of(space, in_file):
         read_space = Space.read(*(({"x": space}, []) if in_file else ({}, [f"x={space}"])), None)
         for values in itertools.islice(read_space.corners(), 5):
             read_space.overrides(values)
+        for parameter in read_space.parameters:
+            for value in (0, 1.5, "a"):
+                with contextlib.suppress(UserError):
+                    parameter.read(value)
+        read_space.points()
 
     run_or_told(steps)
 

@@ -19,6 +19,7 @@ from optuna.distributions import (
 from seqsweep.errors import SearchError
 
 Value = None | bool | int | float | str
+MOST_POINTS = 100_000  # of a grid, which are held in memory
 # The values of other parameters, by name, with which a parameter exists; all must hold.
 Condition = Mapping[str, tuple[Value, ...]]
 
@@ -92,16 +93,18 @@ class Parameter:
         """Gives all values.
 
         Raises:
-            SearchError: there is no end of them.
+            SearchError: there is no end of them, or far too many.
         """
         match self.distribution:
             case CategoricalDistribution(choices=choices):
                 return list(choices)
             case IntDistribution(low=low, high=high, step=step):
+                _check_count((high - low) // step + 1)
                 return list(range(low, high + 1, step))
             case FloatDistribution(low=low, high=high, step=float(step)):
-                count = round((high - low) / step) + 1
-                return [float(Decimal(repr(low)) + i * Decimal(repr(step))) for i in range(count)]
+                count = _steps(low, high, step) + 1
+                _check_count(count)
+                return [_point(low, step, i) for i in range(count)]
         raise SearchError(
             f"{self.text} has no end of values, and as hydra.sweeper.sampler grid and brute_force "
             "try them all; give it a choice or a range, or take hydra/sweeper/sampler=tpe"
@@ -125,11 +128,34 @@ class Parameter:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 inside = is_number and low <= value <= high
                 if inside and step is not None:
-                    inside = any(value == point for point in self.grid())
+                    inside = value == _point(low, step, _steps(low, value, step))
                 found = [float(value)] if inside else []
         if not found:
             raise SearchError(f"{value!r} is no value of {self.text}")
         return found[0]
+
+
+def _point(low: float, step: float, number: int) -> float:
+    """Gives a point of a float range, counted in decimals as the range is written."""
+    return float(Decimal(repr(low)) + number * Decimal(repr(step)))
+
+
+def _steps(low: float, value: float, step: float) -> int:
+    """Gives how many steps `value` lies above `low`, about."""
+    return round((Decimal(repr(value)) - Decimal(repr(low))) / Decimal(repr(step)))
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_POINTS:
+        raise too_many_points()
+
+
+def too_many_points() -> SearchError:
+    """Gives the error that a grid does not fit into memory."""
+    return SearchError(
+        f"the grid has more than {MOST_POINTS:,} points; give its parameters fewer values, "
+        "or take another sampler, as hydra/sweeper/sampler=tpe"
+    )
 
 
 def same(a: Value, b: Value) -> bool:

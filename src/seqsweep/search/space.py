@@ -14,9 +14,15 @@ from hydra.errors import HydraException
 
 from seqsweep.errors import SearchError
 from seqsweep.search.grammar import read_parameter
-from seqsweep.search.parameter import Condition, Parameter, Value, literal, same
-
-MOST_POINTS = 100_000  # of a grid, which are held in memory
+from seqsweep.search.parameter import (
+    MOST_POINTS,
+    Condition,
+    Parameter,
+    Value,
+    literal,
+    same,
+    too_many_points,
+)
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,7 @@ class Space:
             itertools.islice(_assignments(self.parameters, Parameter.grid), MOST_POINTS + 1)
         )
         if len(points) > MOST_POINTS:
-            raise SearchError(
-                f"the grid has more than {MOST_POINTS:,} points; give its parameters fewer values, "
-                "or take another sampler, as hydra/sweeper/sampler=tpe"
-            )
+            raise too_many_points()
         return points
 
     def _parents(self, wanted: Parameter) -> dict[str, Value]:
