@@ -10,8 +10,11 @@ A sweep is `python src/run.py -m` over a grid, with `root` in a scratch folder. 
 peace. Then, in another folder for each seed, a random trial process gets SIGKILL every few seconds,
 and the program itself SIGKILL, or SIGINT as by Ctrl-C, at random moments, also while it starts; the
 same command goes on with it each time. With `--server` a real `mlflow server` holds the runs; in
-the disturbed sweeps it is killed with all its processes, and comes back after some seconds. The
-seed governs what is done after which pause; what that hits goes by the machine.
+the disturbed sweeps it is killed with all its processes, and comes back after some seconds. That is
+shorter than MLflow's own client waits; with MLFLOW_HTTP_REQUEST_MAX_RETRIES=1 in the environment it
+waits for nearly nothing. The seed governs what is done after which pause; what that hits goes by
+the machine. Trials are killed only while no more were than have completed, so that a slow machine
+comes to an end too.
 
 python benchmarks/chaos.py --seed 1 2 3 --every 2 --controllers 5
 python benchmarks/chaos.py --override training.epochs=3 --folder kept
@@ -111,7 +114,6 @@ class Sweep:
         self._start()
         with ThreadPoolExecutor(1) as absences:
             while (code := self._controller.poll()) is None and time.monotonic() < began + limit:
-                # no more kills than points, or a busy machine would never come to an end
                 if every and time.monotonic() >= kill_at and self.swept.kills <= self._done():
                     kill_at = time.monotonic() + every * chance.uniform(0.5, 1.5)
                     self._kill_a_trial(chance)

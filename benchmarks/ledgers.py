@@ -199,11 +199,12 @@ def _of_curves(found: Ledgers) -> Iterator[str]:
     best = {run.info.run_id for run in found.runs if "seqsweep.best" in run.data.tags}
     if len(best) != 1:
         yield f"MLflow: {len(best)} runs are tagged as the best"
-    for run_id, curves in found.curves.items():
-        for name, points in curves.items():
+    for run in found.runs:
+        for name, points in found.curves[run.info.run_id].items():
             doubles = [step for step, times in Counter(s for s, _ in points).items() if times > 1]
             if doubles:
-                yield f"MLflow: {name} of run {run_id} has the steps {doubles} more than once"
+                who = f"{run.data.tags.get('seqsweep.kind')} {run.info.run_name!r}"
+                yield f"MLflow: {name} of the {who} has the steps {doubles} more than once"
     of_the_best = {
         run_id
         for numbered in found.runs_by_trial.values()
