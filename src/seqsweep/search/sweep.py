@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.errors import UserError
+from seqsweep.errors import UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.record import counted, text
@@ -31,6 +31,7 @@ from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
 from seqsweep.search.report import print_best, print_end, print_table, write_results
+from seqsweep.search.room import MORE_ROOM, is_full, with_more_room
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
 from seqsweep.search.study import silence_optuna
@@ -52,13 +53,19 @@ def run_or_exit(
 ) -> None:
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
     silence_optuna()
+    plan: Plan | None = None
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
             code = run(plan, Terminal())
-    except UserError as error:
-        code = f"error: {with_origin(str(error), config)}"
+    except Exception as error:
+        full = plan is not None and is_full(error)
+        if not full and not isinstance(error, UserError):
+            raise
+        code = f"error: {with_origin(reason(error), config)}"
+        if full and MORE_ROOM not in code:
+            code = with_more_room(code, plan.places, plan.how_to_go_on)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
@@ -100,8 +107,7 @@ def run(plan: Plan, console: Console) -> int:
     console.print(f"[red]{escape(outcome.reason)}[/]", highlight=False)
     if outcome != Failed(INTERRUPTED):
         return 1
-    where = "" if plan.settings.storage else f" with hydra.sweep.dir={plan.folder}"
-    console.print(f"the same command{where} goes on where this stood", highlight=False)
+    console.print(f"{plan.how_to_go_on} where this stood", highlight=False)
     return EXIT_INTERRUPTED
 
 

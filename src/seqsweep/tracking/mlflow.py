@@ -168,6 +168,8 @@ class MlflowTracking(Tracking):
         """
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # It logs the traceback of what it raises, which is told once
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         folder = Path(config.dir).expanduser().resolve()
         uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
         is_local = uri == _local(folder)
