@@ -29,6 +29,17 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"the folder {folder} cannot be written")
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Writes the file whole or not at all: a reader, or a full disk, never sees half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
 class MakeRunFolder(Callback):
     """Makes the folder of a single run, with the files in which its config is kept.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
@@ -97,7 +98,8 @@ def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
     except BaseException as error:  # an app that cannot be imported, a folder that cannot be made
         word = raised(error)
     if isinstance(word, Failed):
-        print(word.traceback or word.reason, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # of a full disk, which must not cost the last word
+            print(word.traceback or word.reason, file=sys.stderr, flush=True)
     return word
 
 

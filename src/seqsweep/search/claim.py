@@ -30,6 +30,7 @@ class Claim:
 
     jobs: Jobs
     is_new: bool = True
+    has_begun: bool = False  # the study is in the store, with this folder
     _lock: IO[str] | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,13 +93,13 @@ class Claim:
             tried = folder
 
     def keep(self) -> None:
-        """Writes the config into the folder, without secrets: the sweep has begun."""
+        """Writes the config, without secrets, into the folder; in place, as that file is locked."""
         OmegaConf.save(masked_config(self.jobs.master), self.jobs.folder / OWN_FILE)
 
     def give_back(self) -> None:
         """Lets other sweeps take what this one has taken, and has not begun."""
         if self._lock is not None:
-            if self.is_new:
+            if self.is_new and not self.has_begun:
                 Path(self._lock.name).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None

@@ -17,6 +17,7 @@ from seqsweep.record import flatten, visible
 from seqsweep.search.holder import Holder
 from seqsweep.search.jobs import Jobs
 from seqsweep.search.records import RUN_KEY, record_of, searched
+from seqsweep.search.room import says_full
 from seqsweep.search.stops import RETRY_OF, retried_numbers
 from seqsweep.search.study import last_number
 from seqsweep.tracking import Tracking, new_key
@@ -98,15 +99,16 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
 def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
     """Brings trials that nobody runs, and their runs, to an end; gives how many are run again.
 
-    A trial that was interrupted, or ran when its sweep was killed, is no failure of its own: its
-    values wait to be run again, whatever `max_retries` says. `sweep` is the key of the sweep's run.
+    A trial that was interrupted, had no room on the disk, or ran when its sweep was killed, is no
+    failure of its own: its values wait to be run again, whatever `max_retries` says. `sweep` is the
+    key of the sweep's run.
     """
     again, trials = 0, study.get_trials(deepcopy=False)
     retried = retried_numbers(trials)
     for trial in trials:
         if trial.state is TrialState.RUNNING:
             _fail(study, trial, tracking, sweep)
-        elif reason_of(trial) not in (INTERRUPTED, LOST, SILENT):
+        elif not is_due_again(trial):
             continue
         if trial.number not in retried:
             run_again(study, trial)
@@ -124,6 +126,12 @@ def reason_of(trial: FrozenTrial) -> str | None:
     if trial.state is not TrialState.FAIL:
         return None
     return trial.user_attrs.get("reason", SILENT)
+
+
+def is_due_again(trial: FrozenTrial) -> bool:
+    """Says whether a trial failed for no fault of its own: its sweep was ended, or had no room."""
+    why = reason_of(trial)
+    return why is not None and (why in (INTERRUPTED, LOST, SILENT) or says_full(why))
 
 
 def run_again(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -119,6 +119,20 @@ class Plan:
         """The study's name."""
         return self.jobs.study_name
 
+    @property
+    def how_to_go_on(self) -> str:
+        """Says by which command a sweep that was ended goes on."""
+        where = "" if self.settings.storage else f" with hydra.sweep.dir={self.folder}"
+        return f"the same command{where} goes on"
+
+    @property
+    def places(self) -> list[Path]:
+        """The folders that the sweep writes."""
+        tracking = Path(self.settings.tracking.dir).expanduser().absolute()
+        place = self.settings.storage or ""
+        stores = [] if "://" in place else [Path(place).expanduser().absolute().parent]
+        return [self.folder, tracking, *stores]
+
     def open_storage(self) -> Storage:
         """Opens the store of studies, names this one and makes its folder.
 
@@ -186,15 +200,16 @@ class Plan:
                 raise _is_run(self.study_name, "by another sweep now, which was faster")
             return study
         while True:
+            self.claim.keep()
             study = create_study(storage, self.study_name, self.settings.direction)
             if study is not None:
+                self.claim.has_begun = True
                 self.holder = take(storage, study._study_id, None)
                 study.set_user_attr(FOLDER, str(self.folder))
                 study.set_user_attr(SEARCH, search_of(self.jobs))
                 if not self.tries_all:
                     for point in self.known:
                         study.enqueue_trial(point)
-                self.claim.keep()
                 return study
             self.claim.give_back()
             if self.claim.given_name is not None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.folders import write_whole
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 from seqsweep.secrets import masked_config
@@ -164,7 +165,7 @@ def write_results(
         results |= {"best_params": dict(trial.params), "best_value": trial.value}
         results |= {"best_trial": trial.number, **_more(trial, evaluated)}
     path = folder / "optimization_results.yaml"
-    OmegaConf.save(masked_config(OmegaConf.create(results)), path)
+    write_whole(path, OmegaConf.to_yaml(masked_config(OmegaConf.create(results))))
     return path
 
 

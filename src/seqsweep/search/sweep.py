@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.errors import TrackingError, UserError
+from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
@@ -34,6 +34,7 @@ from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import MODEL_ID, RUN_KEY
 from seqsweep.search.report import print_best, print_end, print_table, write_results
+from seqsweep.search.room import MORE_ROOM, is_full, with_more_room
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
 from seqsweep.search.study import silence_optuna
@@ -58,22 +59,35 @@ def run_or_exit(
     """Runs a sweep; ends the program where no trial completed (1) or it was interrupted (130)."""
     silence_optuna()
     keep_out_of_logs()
+    plan: Plan | None = None
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
             code = run(plan, Terminal())
-    except UserError as error:
-        code = f"error: {with_origin(str(error), config)}"
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    except Exception as error:  # not the user's mistake; Hydra would print secrets
-        code = raised(error).traceback
+    except Exception as error:
+        code = _told(error, plan, config)
     if code:
         # Hydra calls this only after a sweep that returns
         hydra_context.callbacks.on_multirun_end(config=config, config_name=None)
         sys.exit(code)
+
+
+def _told(error: Exception, plan: Plan | None, config: DictConfig) -> str:
+    """Gives the sentence on a user's mistake or a full disk; of anything else the traceback.
+
+    Hydra would print that with the secrets in it.
+    """
+    is_of_the_disk = plan is not None and is_full(error)
+    if not is_of_the_disk and not isinstance(error, UserError):
+        return raised(error).traceback
+    said = f"error: {with_origin(reason(error), config)}"
+    if is_of_the_disk and MORE_ROOM not in said:
+        return with_more_room(said, plan.places, plan.how_to_go_on)
+    return said
 
 
 def run(plan: Plan, console: Console) -> int:
@@ -113,8 +127,7 @@ def run(plan: Plan, console: Console) -> int:
         return 1 if missing else 0
     if outcome != Failed(INTERRUPTED):
         return 1
-    where = "" if plan.settings.storage else f" with hydra.sweep.dir={plan.folder}"
-    console.print(f"the same command{where} goes on where this stood", highlight=False)
+    console.print(f"{plan.how_to_go_on} where this stood", highlight=False)
     return EXIT_INTERRUPTED
 
 

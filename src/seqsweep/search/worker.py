@@ -28,6 +28,7 @@ from seqsweep.search.past import SILENT, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.records import RUN_KEY
+from seqsweep.search.room import named, says_full, with_more_room
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, settled
@@ -122,7 +123,8 @@ class Session:
             while has_leave:
                 has_leave = self._optimize(slot)
         except Exception as error:
-            stop = Stop("storage", f"the store failed: {first_line(error)}", is_failure=True)
+            why = first_line(error.__cause__ or error)
+            stop = Stop("storage", f"the store failed: {why}", is_failure=True)
             self._budget.stop(stop)
             raise SearchError(f"hydra.sweeper.storage: {stop.says}") from error
 
@@ -164,6 +166,8 @@ class Session:
                 outcome = self._run(trial, params, slot, shown.progressed)
             else:
                 outcome = self._runner.fail(trial, params, failed)
+            if isinstance(outcome, Failed):
+                outcome = self._heed_a_full_disk(outcome)
             is_lost = self._is_lost(trial)
             if is_lost:
                 outcome = Failed(SILENT)
@@ -213,6 +217,15 @@ class Session:
         attributes = {RETRY_OF: trial.number, "tries": tries + 1}
         self._study.enqueue_trial(trial.params, user_attrs=attributes)
         return True
+
+    def _heed_a_full_disk(self, outcome: Failed) -> Failed:
+        """Ends the sweep where a trial had no room, as the next ones would have none either."""
+        outcome = named(outcome)
+        if says_full(outcome.reason):
+            plan = self._plan
+            says = with_more_room(outcome.reason, plan.places, plan.how_to_go_on)
+            self._budget.stop(Stop("storage", says, is_failure=True))
+        return outcome
 
     def _is_lost(self, trial: optuna.Trial) -> bool:
         """Says whether others took the trial for lost, as a suspended process is not heard of."""

@@ -123,6 +123,8 @@ class MlflowStore:
         """
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # It logs the traceback of what it raises, which is told once
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         folder = Path(config.dir).expanduser().resolve()
