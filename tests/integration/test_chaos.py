@@ -73,10 +73,16 @@ def test_a_point_that_is_lost_is_told_by_exit_code_1(chaos, program, tmp_path):
     assert ended.stderr.rstrip().endswith(f"see {tmp_path / 'kept'}")
 
 
-RUN_OF = "(SELECT run_uuid FROM tags WHERE key = 'seqsweep.outcome' AND value = '{}' LIMIT 1)"
+RUN_OF = (
+    "(SELECT run_uuid FROM tags WHERE key = 'seqsweep.outcome' AND value = '{}' AND run_uuid IN "
+    "(SELECT run_uuid FROM tags WHERE key = 'seqsweep.kind' AND value = 'trial') LIMIT 1)"
+)
 COMPLETED, FAILED = RUN_OF.format("completed"), RUN_OF.format("failed")
 TRIAL_RUN = "(SELECT run_uuid FROM tags WHERE key = 'seqsweep.trial' AND value = '0')"
-A_POINT = "WHERE rowid = (SELECT min(rowid) FROM metrics WHERE key = 'val_loss')"
+A_POINT = (
+    "WHERE rowid = (SELECT min(rowid) FROM metrics WHERE key = 'val_loss' "
+    f"AND run_uuid IN {COMPLETED})"
+)
 OPTUNA, MLFLOW = "mlruns/optuna.db", "mlflow.db"
 DAMAGES = {
     "a trial that runs": (

@@ -22,12 +22,21 @@ SHORT = ["training.epochs=null", "training.training_iters=300", "model.n_hidden=
 SHORT += ["training.display_step=1", "training.validate_every=0.05"]
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a file; none where SQLite has just taken away its shared memory."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        assert path.name.endswith(("-shm", "-wal"))
+        return b""
+
+
 def assert_without_secrets(folder: Path, *ended: subprocess.CompletedProcess) -> None:
     """Looks into each file, byte by byte, at each name, and at what was printed."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     for secret in (PASSWORD, TOKEN, OTHER, LITERAL):
-        held = [str(path) for path in files if secret.encode() in path.read_bytes()]
+        held = [str(path) for path in files if secret.encode() in content(path)]
         assert held == []
         assert [str(path) for path in folder.rglob("*") if secret in path.name] == []
         for program in ended:
