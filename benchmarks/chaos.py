@@ -10,11 +10,9 @@ A sweep is `python src/run.py -m` over a grid, with `root` in a scratch folder. 
 peace. Then, in another folder for each seed, a random trial process gets SIGKILL every few seconds,
 and the program itself SIGKILL, or SIGINT as by Ctrl-C, at random moments, also while it starts; the
 same command goes on with it each time. With `--server` a real `mlflow server` holds the runs; in
-the disturbed sweeps it is killed with all its processes, and comes back after some seconds. That is
-shorter than MLflow's own client waits; with MLFLOW_HTTP_REQUEST_MAX_RETRIES=1 in the environment it
-waits for nearly nothing. The seed governs what is done after which pause; what that hits goes by
-the machine. Trials are killed only while no more were than have completed, so that a slow machine
-comes to an end too.
+the disturbed sweeps it is killed with all its processes, and comes back after some seconds. The
+seed governs what is done after which pause; what that hits goes by the machine. Trials are killed
+only while no more were than have completed, so that a slow machine comes to an end too.
 
 python benchmarks/chaos.py --seed 1 2 3 --every 2 --controllers 5
 python benchmarks/chaos.py --override training.epochs=3 --folder kept

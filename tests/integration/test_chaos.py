@@ -51,18 +51,6 @@ def test_nor_does_one_whose_mlflow_server_is_killed_too(chaos, program, tmp_path
     assert not list(tmp_path.glob("chaos-*"))
 
 
-@pytest.mark.xfail(strict=True, reason="nothing keeps what a server that is away does not take")
-def test_a_server_that_is_away_for_longer_than_mlflow_itself_waits_loses_nothing(
-    chaos, program, tmp_path
-):
-    arguments = ["--trials", "6", "--every", "0", "--controllers", "0", "--interrupts", "0"]
-    arguments += ["--server", "--absences", "1"]
-    waits = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "TMPDIR": str(tmp_path)}
-    ended = program(chaos, *arguments, cwd=tmp_path, timeout=LIMIT_S, **waits)
-    assert rows(ended.stdout)["seed 0"][3] == 1
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
 def test_a_point_that_is_lost_is_told_by_exit_code_1(chaos, program, tmp_path):
     arguments = ["--trials", "2", "--every", "0.5", "--controllers", "0", "--interrupts", "0"]
     arguments += ["--override", "hydra.sweeper.max_retries=0", "--folder", str(tmp_path / "kept")]
