@@ -58,7 +58,10 @@ def main(payload: bytes, connection: Connection) -> None:
     # Ctrl-C is the worker's to answer; SIG_IGN would pass on to programs that a job starts
     signal.signal(signal.SIGINT, lambda *_: None)
     _end_with_the_worker()
-    connection.send(_last_word(payload, connection))
+    word = _last_word(payload, connection)
+    with contextlib.suppress(OSError, ValueError):  # a full disk, a stream that the job has closed
+        sys.stdout.flush()  # at an interrupt the worker waits for nothing after that word
+    connection.send(word)
     connection.close()
 
 

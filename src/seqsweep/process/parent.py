@@ -25,7 +25,6 @@ OnReport = Callable[[Report], bool]
 Log = Callable[[tuple[Point, ...]], None]
 
 LEAVING_S = 10  # for a process that has said its last word: threads that it left may still run
-INTERRUPTED_S = 1  # the same, where it was told to end
 DYING_S = 60
 UNKNOWN = 255  # multiprocessing's exit code of a process whose forkserver is gone
 
@@ -79,7 +78,7 @@ class TrialProcess:
             return self.kill(outcome)
         with self._ending:
             if not self._has_ended:
-                self._leaving_s = INTERRUPTED_S
+                self._leaving_s = 0  # TensorFlow takes its time to leave
                 self._send(signal.SIGTERM)
 
     def is_gone(self) -> bool:
