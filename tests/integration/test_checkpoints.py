@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 LONG = 40  # passes of the trial that is ended in its middle
 PASSES = "training.epochs=1,1.25,1.5,1.75,40,2,2.25,2.5,2.75,3"
-MODEL = ["model.n_hidden=6", "model.dropout=0.2", "training.checkpoint_every_s=0"]
-SWEEP = ["-m", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", *MODEL]
+MODEL = ["model.n_hidden=6", "model.dropout=0.2"]
+RARE = ["-m", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", *MODEL]
+SWEEP = [*RARE, "training.checkpoint_every_s=0"]
 N_STEPS = LONG * 4000 // 128
 
 
@@ -58,10 +59,11 @@ def long_one(whole: Path) -> FrozenTrial:
     return trial
 
 
-def start(project: Path, *more: str) -> subprocess.Popen:
-    """Starts a sweep; gives it once its long trial is in its middle."""
+def start(project: Path, *more: str, sweep: list[str] = SWEEP) -> subprocess.Popen:
+    """Starts a sweep in a group of its own; gives it once its long trial is in its middle."""
     process = subprocess.Popen(
-        [sys.executable, str(project / "src" / "run.py"), *SWEEP, *more],
+        [sys.executable, str(project / "src" / "run.py"), *sweep, *more],
+        start_new_session=True,
         cwd=project,
         env={k: v for k, v in os.environ.items() if k != "CI"},
         stdout=subprocess.PIPE,
@@ -150,6 +152,20 @@ def test_ctrl_c_in_the_fifth_of_ten_trials(whole, project, program):
     last = max(step for points in before.values() for step, *_ in points)
     assert went_on_after(project, again) * 128 >= last
     assert not list((project / "mlruns/jobs/run-1").rglob("checkpoint"))
+
+
+def test_sigterm_of_all_processes_as_a_cluster_sends_it(whole, project, program):
+    """No checkpoint is due but the one that an interrupt is given time for."""
+    command = f"training.epochs={LONG},1"
+    process = start(project, command, sweep=RARE)
+    os.killpg(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    ended = program(project / "src" / "run.py", *RARE, command, cwd=project)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (again,) = [t for t in trials(project) if t.user_attrs.get("retry_of") == 0]
+    assert went_on_after(project, again) > 0
+    is_the_same(project, again, whole)
 
 
 def test_sigkill_of_a_trials_process_with_retries(whole, project):
