@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +52,22 @@ class HydraFiles(Callback):
                 _set(hydra, "output_subdir", self._subdir)
 
 
-def name_without_secrets(config: DictConfig) -> None:
-    """Takes the secrets out of the overrides by which a job's folder may be named."""
+def name_without_secrets(config: DictConfig, searched: Collection[str] = ()) -> None:
+    """Takes the secrets out of the overrides by which a job's folder may be named.
+
+    What is searched stays, or trials that differ in it alone would share a folder.
+    """
     with contextlib.suppress(OmegaConfBaseException):  # an override that cannot be resolved
-        _set(config.hydra.job, "override_dirname", masked(config.hydra.job.override_dirname))
+        how = config.hydra.job.config.override_dirname
+        between, equals = re.escape(how.item_sep), re.escape(how.kv_sep)
+        parts = re.split(
+            rf"({between})(?=[^{equals}{between}]+{equals})", config.hydra.job.override_dirname
+        )
+        shown = [
+            part if part.partition(how.kv_sep)[0].lstrip("+") in searched else masked(part)
+            for part in parts
+        ]
+        _set(config.hydra.job, "override_dirname", "".join(shown))
 
 
 def _set(node: DictConfig, key: str, value: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import optuna
@@ -15,8 +15,11 @@ from seqsweep.outcome import Failed
 from seqsweep.process.messages import Point
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
+from seqsweep.search.records import RUN_KEY
 from seqsweep.search.stops import is_feasible
-from seqsweep.tracking import Run
+from seqsweep.tracking import Run, Tracking
+
+BEST = "seqsweep:best"  # a study's attribute: the numbers of the trials that are tagged as the best
 
 
 def best_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -68,6 +71,27 @@ def _completed(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
+def once(best: FrozenTrial, points: Iterable[Point]) -> list[Point]:
+    """Gives the points as of the time at which the best trial ended.
+
+    A sweep that was killed at its end says them again when it goes on; a store keeps points that
+    are the same once.
+    """
+    time_ms = int(best.datetime_complete.timestamp() * 1000)
+    return [replace(point, time_ms=time_ms) for point in points]
+
+
+def mark_best(study: optuna.Study, tracking: Tracking, numbers: Iterable[int]) -> None:
+    """Tags the runs of the best trials, and those that were the best before as such no more."""
+    trials, now = study.get_trials(deepcopy=False), list(numbers)
+    before = [number for number in study.user_attrs.get(BEST, []) if number not in now]
+    for is_best, group in (("true", now), ("false", before)):
+        for number in group:
+            run = tracking.run(trials[number].user_attrs[RUN_KEY])
+            run.tag({"seqsweep.best": is_best})
+    study.set_user_attr(BEST, now)
+
+
 def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]:
     """Calls `hydra.sweeper.evaluate_best` in the best trial's folder; records what it reports.
 
@@ -94,5 +118,5 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
     if isinstance(outcome, Failed):
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
     for run in runs:
-        run.log(points)
+        run.log(once(best, points))
     return {point.name: point.value for point in points}

@@ -109,7 +109,7 @@ class Jobs:
             ) from error
 
     def _job(self, config: DictConfig, number: int, slot: Slot, *, below: str = "") -> Job:
-        name_without_secrets(config)
+        name_without_secrets(config, {p.name for p in self.space.parameters})
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = f"{self.study_name}-{number}"

@@ -81,8 +81,15 @@ class Past:
         """Which sweep runs it, or did when it was killed."""
         return Holder.read(self.attributes)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its sweep came to write down what it searches; Optuna's own studies have not."""
+        return SEARCH in self.attributes or FOLDER not in self.attributes
+
     def difference(self, search: Mapping[str, str]) -> str:
         """Says in what it searched otherwise; empty where it did not."""
+        if not self.has_begun:
+            return ""
         return difference(self.attributes.get(SEARCH, {}), search)
 
 
@@ -111,6 +118,8 @@ def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
         elif not is_due_again(trial):
             continue
         if trial.number not in retried:
+            if key := trial.user_attrs.get(RUN_KEY):  # its run may have ended otherwise
+                tracking.run(key).end(Failed(reason_of(trial) or LOST))
             run_again(study, trial)
             again += 1
     for run, number in tracking.running(sweep):

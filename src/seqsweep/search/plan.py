@@ -198,6 +198,8 @@ class Plan:
             self.holder = take(storage, study._study_id, self.before)
             if self.holder is None:
                 raise _is_run(self.study_name, "by another sweep now, which was faster")
+            if SEARCH not in study.user_attrs:
+                self._write_down(study)
             return study
         while True:
             self.claim.keep()
@@ -206,15 +208,19 @@ class Plan:
                 self.claim.has_begun = True
                 self.holder = take(storage, study._study_id, None)
                 study.set_user_attr(FOLDER, str(self.folder))
-                study.set_user_attr(SEARCH, search_of(self.jobs))
-                if not self.tries_all:
-                    for point in self.known:
-                        study.enqueue_trial(point)
+                self._write_down(study)
                 return study
             self.claim.give_back()
             if self.claim.given_name is not None:
                 raise self.claim.taken()
             self.claim.take_after(last_number(storage, self.claim.base))  # another was faster
+
+    def _write_down(self, study: optuna.Study) -> None:
+        """Lets the known points wait in the study; then says what it searches: it has begun."""
+        if not self.tries_all:
+            for point in self.known[len(study.get_trials(deepcopy=False)) :]:
+                study.enqueue_trial(point)
+        study.set_user_attr(SEARCH, search_of(self.jobs))
 
     @property
     def tries_all(self) -> bool:

@@ -20,7 +20,14 @@ from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
-from seqsweep.search.records import MODEL_ID, RUN_ID, RUN_KEY, record_of, searched
+from seqsweep.search.records import (
+    MODEL_ID,
+    MODEL_KEY,
+    RUN_ID,
+    RUN_KEY,
+    record_of,
+    searched,
+)
 from seqsweep.search.repeats import Repeats, combine
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import is_feasible
@@ -111,9 +118,16 @@ class Runner:
             return raised(error)
         with ended_truly(run) as ending:
             ending.outcome = work(run)
-        if run.id is not None:
-            trial.set_user_attr(RUN_ID, run.id)
         return ending.outcome
+
+    def name_runs(self, trial: optuna.Trial) -> None:
+        """Tells the study MLflow's ids of the trial's run and model, where they are known."""
+        known = trial.user_attrs
+        run = self._tracking.run(known.get(RUN_KEY, ""))
+        model_id = self._tracking.run(known.get(MODEL_KEY, run.key)).model_id
+        for name, value in ((RUN_ID, run.id), (MODEL_ID, model_id)):
+            if value is not None:
+                trial.set_user_attr(name, value)
 
     def _once(
         self,
@@ -132,7 +146,6 @@ class Runner:
         outcome = self._constrain(trial, run, outcome, attempt.last)
         if isinstance(outcome, Completed):
             attempt.keep(outcome.values)
-            _set_model(trial, attempt)
         return outcome
 
     def _repeated(
@@ -170,7 +183,7 @@ class Runner:
             sign = self._settings.signs[0]
             best = max(values, key=lambda seed: sign * values[seed][0])
             trial.set_user_attr("best_seed", best)
-            _set_model(trial, attempts[best])
+            trial.set_user_attr(MODEL_KEY, attempts[best].run.key)
         return outcome
 
     def _start_repeat(self, trial: optuna.Trial, run: Run, seed: int) -> Run:
@@ -212,12 +225,6 @@ class Runner:
                 trial.set_constraint(c.text, c.violation(last[c.metric].value))
             run.tag({"seqsweep.feasible": text(is_feasible(trial))})
         return outcome
-
-
-def _set_model(trial: optuna.Trial, attempt: Attempt) -> None:
-    attempt.run.settle()
-    if attempt.run.model_id is not None:
-        trial.set_user_attr(MODEL_ID, attempt.run.model_id)
 
 
 def _spread(names: list[str], values: Mapping[int, tuple[float, ...]]) -> list[Point]:

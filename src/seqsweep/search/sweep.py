@@ -26,7 +26,7 @@ from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
 from seqsweep.record import counted, text
 from seqsweep.search.attempt import results_of
-from seqsweep.search.best import best_trials, evaluate_best
+from seqsweep.search.best import best_trials, evaluate_best, mark_best, once
 from seqsweep.search.holder import let_go
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -105,20 +105,25 @@ def run(plan: Plan, console: Console) -> int:
             raise TrackingError(unsent)
         study = plan.begin(storage)
     sweep_run = _open_run(plan, study, tracking)
+    stop: Stop | None = None
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
         again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
         _say_begin(console, plan, study, again)
-        outcome = _search(plan, console, study, tracking, sweep_run)
+        stop, outcome = _search(plan, console, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
             heed_interrupt()  # which may be why
     except KeyboardInterrupt:
         outcome = Failed(INTERRUPTED)
     finally:
-        if let_go(storage, study._study_id, plan.holder):
+        is_ours = let_go(storage, study._study_id, plan.holder)
+        if is_ours:
             sweep_run.end(outcome)
-        missing = _flush(plan, console, tracking, outcome)
+        unsent = _flush(plan, console, tracking, outcome)
+    if is_ours and stop is not None and stop.ends_the_study and unsent is None:
+        study.set_user_attr(ENDED_BY, stop.field)
+    missing = unsent or tracking.refusal()
     _say_where(console, plan, study, tracking)
     why = None if isinstance(outcome, Completed) else outcome.reason
     for sentence in filter(None, (missing, why)):
@@ -133,7 +138,7 @@ def run(plan: Plan, console: Console) -> int:
 
 def _search(
     plan: Plan, console: Console, study: optuna.Study, tracking: Tracking, sweep_run: Run
-) -> Outcome:
+) -> tuple[Stop, Outcome]:
     """Runs the trials, then lets the best be evaluated; reports both."""
     names = plan.settings.names
     stop = _launch(plan, sweep_run, tracking)
@@ -152,22 +157,21 @@ def _search(
     try:
         sweep_run.tag({"seqsweep.ended_by": stop.field})
         if best and len(names) == 1:
-            sweep_run.log(results_of(plan.settings, best[0].values))
+            sweep_run.log(once(best[0], results_of(plan.settings, best[0].values)))
         for trial in best if ended is None else []:
             heed_interrupt()
             runs = [tracking.run(trial.user_attrs[RUN_KEY])]
             runs += [sweep_run] if len(names) == 1 else []
             evaluated[trial.number] = evaluate_best(plan, trial, *runs)
-            runs[0].tag({"seqsweep.best": "true"})
+        if evaluated:
+            mark_best(study, tracking, evaluated)
         heed_interrupt()
         sweep_run.add_file(write())
     except UserError as error:  # a store, or a model that cannot be evaluated
         ended = ended or Failed(str(error))
     if best:
         print_best(console, best, names, evaluated)
-    if stop.ends_the_study:
-        study.set_user_attr(ENDED_BY, stop.field)
-    return ended or Completed(tuple(best[0].values))
+    return stop, ended or Completed(tuple(best[0].values))
 
 
 def _without_best(study: optuna.Study) -> str:
@@ -217,14 +221,14 @@ def _launch(plan: Plan, sweep_run: Run, tracking: Tracking) -> Stop:
 
 
 def _flush(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> str | None:
-    """Waits for the tracking store to have the whole record; gives a sentence where it has not."""
+    """Waits for the tracking store to have all records; gives a sentence where it has not."""
 
     def tell(sentence: str) -> None:
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
 
     tracking.tell(tell)
     in_all_s = HURRY_S if outcome == Failed(INTERRUPTED) else math.inf
-    return tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s) or tracking.refusal()
+    return tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
 
 
 def _quiet(master: DictConfig) -> DictConfig:

@@ -171,6 +171,8 @@ class Session:
             is_lost = self._is_lost(trial)
             if is_lost:
                 outcome = Failed(SILENT)
+            else:
+                self._runner.name_runs(trial)
             is_retried = not is_lost and self._retry(trial, outcome)
             shown.ended(
                 outcome,

@@ -6,6 +6,7 @@ end, which nobody was told of yet.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -47,7 +48,7 @@ class Journal:
             TrackingError: there is no such file, or it is no journal.
         """
         try:
-            with path.open(encoding="utf-8") as file:
+            with path.open("rb") as file:
                 header = json.loads(file.readline())
         except (OSError, ValueError) as error:
             raise TrackingError(f"{path} cannot be read as a journal of unsent records") from error
@@ -59,7 +60,7 @@ class Journal:
         """Gives what an earlier program left, in order, and goes on after it.
 
         Raises:
-            TrackingError: a line that was written whole cannot be read.
+            TrackingError: it is for another store, or a line that was written whole cannot be read.
         """
         try:
             content = self.path.read_bytes()
@@ -68,6 +69,12 @@ class Journal:
         except OSError as error:
             raise self._cannot("read", error) from error
         whole = content[: content.rfind(b"\n") + 1]
+        if whole and self.header(self.path) != self._header:
+            raise TrackingError(
+                f"what lies in {self.path} is for another MLflow store, of which its first line "
+                f"tells; send it there first with `python -m seqsweep.tracking.send {self.path}`, "
+                "or remove the file"
+            )
         self._size = len(whole)
         entries = []
         for number, line in enumerate(whole.splitlines()[1:], 2):
@@ -93,8 +100,9 @@ class Journal:
                 if os.pwrite(self._file, data, self._size) < len(data):
                     raise OSError("No space left on device")
             except OSError as error:
-                if self._file is not None:
-                    os.ftruncate(self._file, self._size)
+                with contextlib.suppress(OSError):
+                    if self._file is not None:
+                        os.ftruncate(self._file, self._size)
                 raise self._cannot("written", error) from error
             self._size += len(data)
 

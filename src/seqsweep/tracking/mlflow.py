@@ -53,11 +53,24 @@ REFUSALS = frozenset(
     codes.ErrorCode.Name(code)
     for code in (
         codes.INVALID_PARAMETER_VALUE,
-        codes.BAD_REQUEST,
         codes.INVALID_STATE,
         codes.RESOURCE_DOES_NOT_EXIST,
         codes.RESOURCE_ALREADY_EXISTS,
     )
+)
+
+
+# So a server answers a file that it will not take: 413, too large, and the like.
+FINAL = frozenset(range(400, 500)) - {401, 403, 408, 429}
+# A file that is gone, or a value that cannot be sent.
+OF_THE_RECORD = (
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    AttributeError,
+    LookupError,
+    TypeError,
 )
 
 
@@ -79,9 +92,15 @@ def _told_of(uri: str) -> Iterator[None]:
 
 
 def _may_pass(error: Exception) -> bool:
+    """Says whether the same request may work later. In doubt it may: a refusal loses the record.
+
+    By BAD_REQUEST MLflow means any error of SQLAlchemy's too, a lost connection among them.
+    """
     if isinstance(error, MlflowException):
         return error.error_code not in REFUSALS
-    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    if (response := getattr(error, "response", None)) is not None:  # requests', of a file
+        return response.status_code not in FINAL
+    return not isinstance(error, OF_THE_RECORD)
 
 
 def _at_heart(error: BaseException) -> str:
@@ -109,6 +128,7 @@ class MlflowStore:
     def __init__(self, client: MlflowClient, experiment_id: str, uri: str, folder: Path) -> None:
         self.ids: dict[str, str] = {}
         self.models: dict[str, str] = {}
+        self._doubtful: set[str] = set()
         self.uri = uri
         self.folder = folder
         self._client = client
@@ -167,7 +187,7 @@ class MlflowStore:
             with _told_of(self.uri):
                 found = self._search(f"tags.`{KEY}` = '{key}'")
             if found:
-                self.ids[key] = found[0].info.run_id
+                self.ids[key] = min(run.info.run_id for run in found)
         return self.ids.get(key)
 
     def running(self, sweep: str) -> list[tuple[str, int]]:
@@ -192,6 +212,8 @@ class MlflowStore:
         is_doubtful: bool,
     ) -> None:
         """Opens a run below the one of key `parent`, with its params and tags."""
+        if is_doubtful:
+            self._doubtful.add(key)
         if not is_doubtful or self.find(key) is None:
             tags = {
                 mlflow_tags.MLFLOW_USER: getpass.getuser(),
@@ -251,7 +273,9 @@ class MlflowStore:
         description.run_id = run_id
         description.model_id = description.model_uuid = model.model_id
         description.artifact_path = model.artifact_location
-        description.save(str(Path(folder) / "MLmodel"))
+        file = Path(folder) / "MLmodel"
+        description.save(f"{file}.new")
+        Path(f"{file}.new").replace(file)
         self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
@@ -272,6 +296,8 @@ class MlflowStore:
         self.tag(key, tags=tags)
         status = STATES[tags["seqsweep.outcome"]]
         self._client.set_terminated(self._id(key), status, end_time=time_ms)
+        if key in self._doubtful:
+            self._delete_doubles(key)
 
     def page(self) -> str:
         """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
@@ -297,6 +323,13 @@ class MlflowStore:
         if (run_id := self.find(key)) is None:
             raise TrackingError(f"the MLflow store {without_password(self.uri)} has lost a run")
         return run_id
+
+    def _delete_doubles(self, key: str) -> None:
+        """Deletes the runs that requests have made of which no answer came in time."""
+        for run in self._search(f"tags.`{KEY}` = '{key}'"):
+            if run.info.run_id != self._id(key):
+                self._client.delete_run(run.info.run_id)
+        self._doubtful.discard(key)
 
     def _search(self, wanted: str) -> list[Run]:
         found, page = [], None

@@ -7,6 +7,8 @@ asked for, so it is asked again; every request may be repeated.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import shlex
 import sys
@@ -202,12 +204,12 @@ class Outbox(Tracking):
 
     def _send(self) -> None:
         """Sends what waits, in order, for as long as the program runs."""
-        pause_s = 0.0
+        pause_s, n_alone = 0.0, 0
         is_doubtful = bool(self._waiting)  # an earlier program may have sent it
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
-                entries = self._together()
+                entries = self._together() if n_alone == 0 else [self._waiting[0]]
             try:
                 self.store.do(entries, is_doubtful=is_doubtful)
             except StoreAway as error:
@@ -217,27 +219,30 @@ class Outbox(Tracking):
                 time.sleep(pause_s)
                 continue
             except TrackingError as error:
+                if len(entries) > 1:  # one of them is at fault
+                    n_alone = len(entries)
+                    continue
                 self._refused.setdefault(entries[0].run, error)
-            pause_s = 0.0
+            pause_s, n_alone = 0.0, max(0, n_alone - 1)
             is_doubtful = self._has_sent(len(entries)) and is_doubtful
 
     def _together(self) -> list[Entry]:
         """Gives the first entry that waits, with the points of the same run that follow it."""
-        entries, n_points = [self._waiting[0]], 0
-        for entry in self._waiting:
+        first, *rest = itertools.islice(self._waiting, MOST_METRICS)
+        entries, n_points = [first], len(first.arguments.get("points", ()))
+        for entry in rest if first.what == "log" else ():
             n_points += len(entry.arguments.get("points", ()))
-            is_more = entry.what == "log" and entry.run == entries[0].run
-            if not is_more or n_points > MOST_METRICS:
+            if entry.what != "log" or entry.run != first.run or n_points > MOST_METRICS:
                 break
             entries.append(entry)
-        return entries[1:] or entries
+        return entries
 
     def _has_failed(self, error: StoreAway) -> None:
         with self._changed:
             is_news, self._away = self._away is None, error
             self._changed.notify_all()
         if is_news:
-            self._listener(f"{error}; what it is to record waits in {self._journal.path}")
+            self._say(f"{error}; what it is to record waits in {self._journal.path}")
 
     def _has_sent(self, count: int) -> bool:
         """Forgets the first `count` entries; says whether more wait."""
@@ -246,9 +251,14 @@ class Outbox(Tracking):
             for _ in range(count):
                 self._waiting.popleft()
             if not self._waiting:
-                self._journal.clear()
+                with contextlib.suppress(OSError):  # then it is sent once more, which does no harm
+                    self._journal.clear()
             more = bool(self._waiting)
             self._changed.notify_all()
         if is_back:
-            self._listener("the MLflow store is back")
+            self._say("the MLflow store is back")
         return more
+
+    def _say(self, sentence: str) -> None:
+        with contextlib.suppress(Exception):  # a terminal that is gone must not end the sending
+            self._listener(sentence)

@@ -107,3 +107,10 @@ def test_a_folder_that_is_gone_is_told_in_one_sentence(tmp_path):
     with pytest.raises(TrackingError, match="cannot be written: No such file"):
         Journal(tmp_path / "gone" / "unsent.jsonl", HEADER).append(Entry("run", "log", {}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_for_another_store_is_not_taken_for_this_one(path):
+    written(path, Entry("run", "log", {}))
+    with pytest.raises(TrackingError, match=r"for another MLflow store.*tracking\.send"):
+        Journal(path, {**HEADER, "uri": "http://127.0.0.1:6000"}).load()
+    assert Journal(path, HEADER).load() == [Entry("run", "log", {})]
