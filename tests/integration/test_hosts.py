@@ -125,7 +125,7 @@ def test_a_sweep_that_slept_while_another_went_on_with_its_study_ends_and_says_s
     other = take(storage, study._study_id, before)
     other = replace(other, host="elsewhere")
     study.set_user_attr(HOLDER, asdict(other))
-    assert mend(study, NoTracking()) == 2
+    assert mend(study, NoTracking(), "") == 2
     sweep.send_signal(signal.SIGCONT)
     said, _ = sweep.communicate(timeout=90)
     assert sweep.returncode == 1, said
