@@ -4,7 +4,7 @@ Claim:    nothing is lost: every point of the grid is completed once, with the s
           same curves to the last bit, and Optuna, MLflow and the disk tell the same story.
 Command:  python benchmarks/chaos.py
           python benchmarks/chaos.py --server
-Cost:     five minutes on two CPU cores, and three more for each further seed
+Cost:     sixteen minutes on two CPU cores that other programs used as well
 
 A sweep is `python src/run.py -m` over a grid, with `root` in a scratch folder. It runs once in
 peace. Then, in another folder for each seed, a random trial process gets SIGKILL every few seconds,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT_S = 900  # of a test on a busy machine; it takes one to one and a half minutes
+LIMIT_S = 900  # of a test on a busy machine
 SHORT = ["--trials", "12", "--every", "2", "--controllers", "1", "--interrupts", "0"]
 
 

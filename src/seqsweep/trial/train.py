@@ -134,10 +134,12 @@ def make_steps(
     The images lie on the device; one call trains many steps in one graph.
     """
     images, labels = tf.constant(train.x), tf.constant(train.y)
+    spec = [tf.TensorSpec((None, batch_size), tf.int32)]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, batch_size), tf.int32)])
+    @tf.function(input_signature=spec, autograph=False)  # which would leave files in TMPDIR
     def run_steps(order: tf.Tensor) -> None:
-        for indices in order:
+        def run_step(number: tf.Tensor) -> tf.Tensor:
+            indices = order[number]
             x, y = tf.gather(images, indices), tf.gather(labels, indices)
             with tf.GradientTape() as tape:
                 logits = model(x, training=True)  # (batch, n_classes)
@@ -145,6 +147,9 @@ def make_steps(
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply(gradients, model.trainable_variables)
+            return number + 1
+
+        tf.while_loop(lambda number: number < tf.shape(order)[0], run_step, [tf.constant(0)])
 
     return run_steps
 
@@ -163,7 +168,7 @@ class Evaluator:
         steps, features = model.input_shape[1:]
         spec = [tf.TensorSpec((None, steps, features)), tf.TensorSpec((None,), tf.int32)]
 
-        @tf.function(input_signature=spec)
+        @tf.function(input_signature=spec, autograph=False)
         def sums(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits = model(x, training=False)  # (n, n_classes)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
