@@ -190,13 +190,13 @@ def _of_run(found: Ledgers, trial: FrozenTrial, run: Run, sweeps: Iterable[str])
     if tags.get("mlflow.parentRunId") not in sweeps:
         yield "has another parent than the sweep's run"
     models = found.models.get(run.info.run_id, [])
-    model = trial.user_attrs.get("mlflow_model_id")
-    if trial.state is TrialState.COMPLETE and models != [model]:
-        yield f"has the models {models}, the trial {model!r}"
+    known = trial.user_attrs.get("mlflow_model_id")  # None: the server was away when it ended
+    if trial.state is TrialState.COMPLETE and (len(models) != 1 or known not in (None, *models)):
+        yield f"has the models {models}, the trial {known!r}"
 
 
 def _of_curves(found: Ledgers) -> Iterator[str]:
-    best = {run.info.run_id for run in found.runs if "seqsweep.best" in run.data.tags}
+    best = {run.info.run_id for run in found.runs if run.data.tags.get("seqsweep.best") == "true"}
     if len(best) != 1:
         yield f"MLflow: {len(best)} runs are tagged as the best"
     for run in found.runs:

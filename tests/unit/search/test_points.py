@@ -76,7 +76,7 @@ def test_a_study_that_goes_on_is_dealt_what_it_has_not_had(tmp_path):
 
 
 def test_a_trial_in_place_of_one_that_was_killed_before_it_had_a_point_is_dealt_one(tmp_path):
-    storage = open_storage(str(tmp_path / "studies.db"))
+    storage = open_storage(str(tmp_path / "studies.db"), grace_period=60)
     study = study_with(SPACE.points(), storage)
     killed = storage.create_new_trial(study._study_id)
     study.tell(storage.get_trial_number_from_id(killed), state=optuna.trial.TrialState.FAIL)
