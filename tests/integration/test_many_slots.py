@@ -4,17 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
 from mlflow import MlflowClient
 from optuna.trial import TrialState
-
-from seqsweep.config import TrackingConfig
-from seqsweep.outcome import Completed
-from seqsweep.process.messages import Point
-from seqsweep.tracking import RunRecord, open_tracking
 
 APP = Path(__file__).parent.parent / "apps" / "sphere.py"
 COMMAND = [
@@ -56,27 +50,6 @@ def test_sixteen_slots_lose_nothing(program, tmp_path):
     with sqlite3.connect(tmp_path / "mlflow.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-
-
-def test_sixteen_threads_that_write_runs_at_once_do_not_wait_for_each_others_connections(tmp_path):
-    """With MLflow's own limit of connections some of them fail after 30 s."""
-    tracking = open_tracking(TrackingConfig("mlflow", None, "sphere", str(tmp_path), True, []))
-    parent = tracking.start(RunRecord("parent")).id
-
-    def write(number: int) -> None:
-        for turn in range(4):
-            run = tracking.start(RunRecord(f"{number}-{turn}", parent, {"x": "1"}, {"y": "2"}))
-            for step in range(3):
-                run.log([Point(f"m{i}", 1.0, step) for i in range(5)])
-            run.end(Completed((1.0,)))
-
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(write, range(16)))
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    (experiment,) = client.search_experiments(filter_string="name = 'sphere'")
-    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
-    assert len(runs) == 64
-    assert all(len(run.data.metrics) == 5 for run in runs)
 
 
 def test_two_sweeps_of_eight_slots_on_the_same_stores_lose_nothing(tmp_path):
