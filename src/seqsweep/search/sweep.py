@@ -156,7 +156,7 @@ def _search(
         ended = ended or Failed(_without_best(study))
     try:
         sweep_run.tag({"seqsweep.ended_by": stop.field})
-        if best and len(names) == 1:
+        if best and len(names) == 1 and stop.ends_the_study:  # else another may come to be the best
             sweep_run.log(once(best[0], results_of(plan.settings, best[0].values)))
         for trial in best if ended is None else []:
             heed_interrupt()
