@@ -1,5 +1,9 @@
 """The errors that a user can cause; each prints as one sentence, without a traceback."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 from seqsweep.secrets import masked
 
 
@@ -24,6 +28,13 @@ class TrackingError(UserError):
 
 class SearchError(UserError):
     """A search space, sampler, pruner or study that cannot be used as asked."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Gives an error and those behind it, the first one last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def reason(error: BaseException) -> str:

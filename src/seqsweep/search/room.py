@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from seqsweep.errors import causes
 from seqsweep.outcome import Failed
 
 NO_ROOM = "no space is left"
@@ -23,7 +24,7 @@ def says_full(text: str) -> bool:
 
 def is_full(error: BaseException) -> bool:
     """Says whether an error comes of a full disk."""
-    return any(says_full(str(each)) for each in _causes(error))
+    return any(says_full(str(each)) for each in causes(error))
 
 
 def named(outcome: Failed) -> Failed:
@@ -43,9 +44,3 @@ def with_more_room(why: str, places: Iterable[Path], how: str) -> str:
 
 def _existing(place: Path) -> Path:
     return next(each for each in (place, *place.parents) if each.is_dir())
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

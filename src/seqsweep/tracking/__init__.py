@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqsweep.config import TrackingConfig
+from seqsweep.secrets import masked
 from seqsweep.tracking.base import Run, RunRecord, Tracking, new_key
 
 __all__ = ["JOURNAL", "Run", "RunRecord", "Tracking", "how_to_see", "new_key", "open_tracking"]
@@ -25,12 +26,12 @@ def open_tracking(config: TrackingConfig, folder: Path) -> Tracking:
 
         return NoTracking()
     from seqsweep.tracking.journal import Journal
-    from seqsweep.tracking.mlflow import MlflowStore, without_password
+    from seqsweep.tracking.mlflow import MlflowStore
     from seqsweep.tracking.outbox import Outbox
 
     store = MlflowStore.open(config)
     header = {
-        "uri": without_password(store.uri),
+        "uri": masked(store.uri),
         "dir": str(store.folder),
         "experiment": config.experiment,
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,14 +30,13 @@ class Entry:
 
 
 class Journal:
-    """The file `path`, which exists only while something waits; for several threads."""
+    """The file `path`, which exists only while something waits; for one caller at a time."""
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self._header = header
         self._size = 0
         self._file: int | None = None
-        self._lock = threading.Lock()
 
     @classmethod
     def header(cls, path: Path) -> dict[str, Any]:
@@ -91,29 +89,27 @@ class Journal:
             TrackingError: it cannot be written, as on a full disk; the file is as it was.
         """
         line = _line(asdict(entry))
-        with self._lock:
-            try:
-                if self._file is None:
-                    self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
-                    os.ftruncate(self._file, self._size)  # the half line at the end
-                data = line if self._size else _line(self._header) + line
-                if os.pwrite(self._file, data, self._size) < len(data):
-                    raise OSError("No space left on device")
-            except OSError as error:
-                with contextlib.suppress(OSError):
-                    if self._file is not None:
-                        os.ftruncate(self._file, self._size)
-                raise self._cannot("written", error) from error
-            self._size += len(data)
+        try:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
+                os.ftruncate(self._file, self._size)  # the half line at the end
+            data = line if self._size else _line(self._header) + line
+            if os.pwrite(self._file, data, self._size) < len(data):
+                raise OSError("No space left on device")
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                if self._file is not None:
+                    os.ftruncate(self._file, self._size)
+            raise self._cannot("written", error) from error
+        self._size += len(data)
 
     def clear(self) -> None:
         """Forgets everything: the store has it."""
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
-            self.path.unlink(missing_ok=True)
-            self._size = 0
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self.path.unlink(missing_ok=True)
+        self._size = 0
 
     def _cannot(self, what: str, error: OSError) -> TrackingError:
         return TrackingError(

@@ -17,7 +17,7 @@ import re
 import shlex
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,14 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from mlflow.protos import databricks_pb2 as codes
 from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
-from seqsweep.errors import TrackingError, UserError, first_line
+from seqsweep.errors import TrackingError
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
+from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
 
 # MLflow's own limits for one call of log_batch.
@@ -48,69 +48,6 @@ OF_THE_END = ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by")  # tag
 # A request that fails is repeated by the outbox, so MLflow's own 7 tries of up to 120 s are not
 # wanted: while they last nobody knows that the server is away.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-# By these MLflow says that it will not do it, however often it is asked.
-REFUSALS = frozenset(
-    codes.ErrorCode.Name(code)
-    for code in (
-        codes.INVALID_PARAMETER_VALUE,
-        codes.INVALID_STATE,
-        codes.RESOURCE_DOES_NOT_EXIST,
-        codes.RESOURCE_ALREADY_EXISTS,
-    )
-)
-
-
-# So a server answers a file that it will not take: 413, too large, and the like.
-FINAL = frozenset(range(400, 500)) - {401, 403, 408, 429}
-# A file that is gone, or a value that cannot be sent.
-OF_THE_RECORD = (
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-)
-
-
-class StoreAway(TrackingError):  # noqa: N818 - a state more than an error
-    """The store cannot be reached, or cannot do it now; later it may."""
-
-
-@contextlib.contextmanager
-def _told_of(uri: str) -> Iterator[None]:
-    """Turns what a store raises, SQLAlchemy's errors, requests' or MLflow's, into one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        kind = StoreAway if _may_pass(error) else TrackingError
-        why = _at_heart(error)
-        raise kind(f"the MLflow store {without_password(uri)} fails: {why}") from error
-
-
-def _may_pass(error: Exception) -> bool:
-    """Says whether the same request may work later. In doubt it may: a refusal loses the record.
-
-    By BAD_REQUEST MLflow means any error of SQLAlchemy's too, a lost connection among them.
-    """
-    if isinstance(error, MlflowException):
-        return error.error_code not in REFUSALS
-    if (response := getattr(error, "response", None)) is not None:  # requests', of a file
-        return response.status_code not in FINAL
-    return not isinstance(error, OF_THE_RECORD)
-
-
-def _at_heart(error: BaseException) -> str:
-    """Gives what the system said, "Connection refused", where that is behind the error."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return first_line(error)
 
 
 class MlflowStore:
@@ -151,7 +88,7 @@ class MlflowStore:
         uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
         is_local = uri == _local(folder)
         artifacts = (folder / "mlruns" / "artifacts").as_uri() if is_local else None
-        with _told_of(uri):
+        with told_of(uri):
             if is_local:
                 make_whole(folder / "mlflow.db", _build_store)
             client = MlflowClient(tracking_uri=uri)
@@ -168,7 +105,7 @@ class MlflowStore:
             TrackingError: it will not work.
         """
         first = entries[0]
-        with _told_of(self.uri):
+        with told_of(self.uri):
             if first.what == "log":
                 points = [point for entry in entries for point in entry.arguments["points"]]
                 self.log(first.run, points)
@@ -184,7 +121,7 @@ class MlflowStore:
             TrackingError: the store cannot be read.
         """
         if key not in self.ids:
-            with _told_of(self.uri):
+            with told_of(self.uri):
                 found = self._search(f"tags.`{KEY}` = '{key}'")
             if found:
                 self.ids[key] = min(run.info.run_id for run in found)
@@ -196,7 +133,7 @@ class MlflowStore:
         Raises:
             TrackingError: the store cannot be read.
         """
-        with _told_of(self.uri):
+        with told_of(self.uri):
             found = self._search(f"tags.`{SWEEP}` = '{sweep}' and attributes.status = 'RUNNING'")
         return [(run.data.tags[KEY], int(run.data.tags[TRIAL])) for run in found]
 
@@ -304,9 +241,7 @@ class MlflowStore:
 
         Without the workflow type, MLflow 3 opens on its pages for language models.
         """
-        server = (
-            without_password(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        )
+        server = masked(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{self._experiment_id}?workflowType=machine_learning"
 
     def how_to_open(self) -> str | None:
@@ -317,11 +252,11 @@ class MlflowStore:
         command = f"{shlex.quote(str(program)) if program.exists() else 'mlflow'} ui"
         if self.uri == _local(self.folder):
             return f"cd {shlex.quote(str(self.folder))} && {command}"
-        return f"{command} --backend-store-uri {shlex.quote(without_password(self.uri))}"
+        return f"{command} --backend-store-uri {shlex.quote(masked(self.uri))}"
 
     def _id(self, key: str) -> str:
         if (run_id := self.find(key)) is None:
-            raise TrackingError(f"the MLflow store {without_password(self.uri)} has lost a run")
+            raise TrackingError(f"the MLflow store {masked(self.uri)} has lost a run")
         return run_id
 
     def _delete_doubles(self, key: str) -> None:
@@ -344,11 +279,6 @@ class MlflowStore:
             [self._experiment_id], filter_string=f"source_run_id = '{run_id}'"
         )
         return models[0] if models else None
-
-
-def without_password(uri: str) -> str:
-    """Gives an address as anybody may read it."""
-    return masked(uri)
 
 
 def _local(folder: Path) -> str:

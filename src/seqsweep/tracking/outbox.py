@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
@@ -24,8 +25,9 @@ from seqsweep.process.messages import Point, now_ms
 from seqsweep.process.result import storable
 from seqsweep.record import counted
 from seqsweep.tracking.base import Run, RunRecord, Tracking
+from seqsweep.tracking.failures import StoreAway
 from seqsweep.tracking.journal import Entry, Journal
-from seqsweep.tracking.mlflow import MOST_METRICS, MlflowStore, StoreAway
+from seqsweep.tracking.mlflow import MOST_METRICS, MlflowStore
 
 SETTLE_S = 5.0  # how long the end of a trial waits for a slow store
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0  # between two requests to a store that is away
@@ -33,6 +35,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0  # between two requests to a store tha
 
 def _storable(texts: Mapping[str, str]) -> dict[str, str]:
     return {name: storable(text) for name, text in texts.items()}
+
+
+def _rows(points: Iterable[Point]) -> list[list[Any]]:
+    return [[p.name, p.value, p.step, p.time_ms] for p in points]
 
 
 class OutboxRun(Run):
@@ -54,7 +60,7 @@ class OutboxRun(Run):
 
     def log(self, points: Iterable[Point]) -> None:
         """Adds points to curves."""
-        if rows := [[p.name, p.value, p.step, p.time_ms] for p in points]:
+        if rows := _rows(points):
             self._put("log", points=rows)
 
     def tag(self, tags: Mapping[str, str]) -> None:
@@ -71,8 +77,7 @@ class OutboxRun(Run):
 
     def add_model(self, folder: Path, results: Iterable[Point]) -> None:
         """Keeps the MLflow model in `folder`, which must stay there until it is sent."""
-        rows = [[p.name, p.value, p.step, p.time_ms] for p in results]
-        self._put("add_model", folder=str(folder), results=rows)
+        self._put("add_model", folder=str(folder), results=_rows(results))
 
     def end(self, outcome: Outcome) -> None:
         """Closes the run: completed, pruned, or failed with its reason."""

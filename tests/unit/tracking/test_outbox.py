@@ -11,8 +11,8 @@ from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed
 from seqsweep.process.messages import Point
 from seqsweep.tracking.base import RunRecord
+from seqsweep.tracking.failures import StoreAway, may_pass
 from seqsweep.tracking.journal import Journal
-from seqsweep.tracking.mlflow import StoreAway, _may_pass
 from seqsweep.tracking.outbox import Outbox
 
 HEADER = {"uri": "u", "dir": "d", "experiment": "e"}
@@ -141,7 +141,7 @@ def answered(status: int) -> requests.HTTPError:
     ],
 )
 def test_what_may_work_later_is_kept(error):
-    assert _may_pass(error)
+    assert may_pass(error)
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_what_may_work_later_is_kept(error):
     ],
 )
 def test_what_will_never_work_does_not_block_the_rest(error):
-    assert not _may_pass(error)
+    assert not may_pass(error)
