@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -29,14 +30,22 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"the folder {folder} cannot be written")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes the file whole or not at all: a reader, or a full disk, never sees half of it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes the file whole or not at all: whoever is killed here leaves the one that there was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = path.with_name(f"{path.name}.new")
     try:
-        new.write_text(text, encoding="utf-8")
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(path)
     except BaseException:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
         raise
 
 

@@ -165,7 +165,7 @@ def write_results(
         results |= {"best_params": dict(trial.params), "best_value": trial.value}
         results |= {"best_trial": trial.number, **_more(trial, evaluated)}
     path = folder / "optimization_results.yaml"
-    write_whole(path, OmegaConf.to_yaml(masked_config(OmegaConf.create(results))))
+    write_whole(path, OmegaConf.to_yaml(masked_config(OmegaConf.create(results))).encode())
     return path
 
 

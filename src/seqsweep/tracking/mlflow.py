@@ -34,6 +34,7 @@ from mlflow.utils import mlflow_tags
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
+from seqsweep.folders import write_whole
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
@@ -210,9 +211,7 @@ class MlflowStore:
         description.run_id = run_id
         description.model_id = description.model_uuid = model.model_id
         description.artifact_path = model.artifact_location
-        file = Path(folder) / "MLmodel"
-        description.save(f"{file}.new")
-        Path(f"{file}.new").replace(file)
+        write_whole(Path(folder) / "MLmodel", description.to_yaml().encode())
         self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])

@@ -7,12 +7,10 @@ that is not whole, or is of another training, is as good as none: no second one 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
-import os
 import time
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +24,7 @@ import seqsweep
 from seqsweep.config import Config
 from seqsweep.data import Dataset
 from seqsweep.errors import reason
+from seqsweep.folders import write_whole
 from seqsweep.process.channel import TrialInterrupted, interrupted
 from seqsweep.trial.reporting import ChannelReporter
 
@@ -112,17 +111,7 @@ class Checkpoints:
 def write(path: Path, state: dict[str, Any], identity: str) -> None:
     """Writes the file whole or not at all: whoever is killed here leaves the one that there was."""
     payload = _pack({"identity": identity, "state": state})
-    new = path.with_suffix(".new")
-    try:
-        with new.open("wb") as file:
-            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
+    write_whole(path, MAGIC + hashlib.sha256(payload).digest() + payload)
 
 
 def read(path: Path, identity: str) -> dict[str, Any]:
