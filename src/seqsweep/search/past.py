@@ -28,6 +28,8 @@ SEARCH = "seqsweep:search"
 FOLDER = "seqsweep:folder"
 SWEEP_RUN = "seqsweep:run_key"
 
+TRIES = "tries"  # a trial's attribute: how often its values have been tried, with this time
+
 LOST = "the sweep was ended while this trial ran"
 SILENT = "its worker was not heard of any more"
 # Top-level keys of a config that say where trials run and are recorded, not what comes out.
@@ -37,7 +39,7 @@ ELSEWHERE = ("tracking", "devices")
 def search_of(jobs: Jobs) -> dict[str, str]:
     """Gives what makes two sweeps the same search: space, objectives and all else of the config."""
     settings, space = jobs.settings, jobs.space
-    searched = {
+    parameters = {
         f"params.{p.name}": distribution_to_json(p.distribution)
         + (f" when {p.described.partition(' when ')[2]}" if p.when else "")
         for p in space.parameters
@@ -46,7 +48,7 @@ def search_of(jobs: Jobs) -> dict[str, str]:
     chosen = {f"hydra.sweeper.{name}": str(getattr(settings, name)) for name in fields}
     chosen["hydra.sweeper.constraints"] = ", ".join(c.text for c in settings.constraints)
     hidden = [*settings.tracking.hidden, *ELSEWHERE]
-    return {**flatten(visible(jobs.base, hidden)), **chosen, **searched}
+    return {**flatten(visible(jobs.base, hidden)), **chosen, **parameters}
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
@@ -113,13 +115,15 @@ def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
     again, trials = 0, study.get_trials(deepcopy=False)
     retried = retried_numbers(trials)
     for trial in trials:
+        is_retried = trial.number in retried
         if trial.state is TrialState.RUNNING:
             _fail(study, trial, tracking, sweep)
-        elif not is_due_again(trial):
-            continue
-        if trial.number not in retried:
+        elif is_due_again(trial) and not is_retried:
             if key := trial.user_attrs.get(RUN_KEY):  # its run may have ended otherwise
-                tracking.run(key).end(Failed(reason_of(trial) or LOST))
+                tracking.run(key).end(_outcome(trial))
+        else:
+            continue
+        if not is_retried:
             run_again(study, trial)
             again += 1
     for run, number in tracking.running(sweep):
@@ -143,11 +147,14 @@ def is_due_again(trial: FrozenTrial) -> bool:
     return why is not None and (why in (INTERRUPTED, LOST, SILENT) or says_full(why))
 
 
-def run_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Lets the values of a trial that nobody runs any more wait to be run; once for each."""
+def run_again(study: optuna.Study, trial: FrozenTrial, tries: int | None = None) -> None:
+    """Lets the values of a trial wait to be run again; once for each.
+
+    `tries` counts with the new one. Without it the trial's own count stays: it did not fail itself.
+    """
     values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    tries = {RETRY_OF: trial.number, "tries": trial.user_attrs.get("tries", 1)}
-    study.enqueue_trial(values, user_attrs=tries)
+    tries = trial.user_attrs.get(TRIES, 1) if tries is None else tries
+    study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number, TRIES: tries})
 
 
 def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking, sweep: str) -> None:

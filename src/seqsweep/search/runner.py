@@ -67,12 +67,12 @@ class Runner:
         except Exception as error:
             return self.fail(trial, params, raised(error))
 
-        def train(run: Run) -> Outcome:
+        def work(run: Run) -> Outcome:
             run.add_text(OmegaConf.to_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
             return train(trial, run, jobs, on_progress, passed)
 
-        outcome = self._recorded(trial, {**flatten(values), **searched(params)}, train)
+        outcome = self._recorded(trial, {**flatten(values), **searched(params)}, work)
         handover.drop(jobs, outcome)
         return outcome
 

@@ -24,7 +24,7 @@ from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import SILENT, run_again
+from seqsweep.search.past import SILENT, TRIES, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.records import RUN_KEY
@@ -212,12 +212,13 @@ class Session:
 
     def _retry(self, trial: optuna.Trial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
-        tries = trial.user_attrs.get("tries", 1)
-        is_due = isinstance(outcome, Failed) and outcome.again
-        if not is_due or tries > self._settings.max_retries or self._budget.stopped_by:
+        if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
             return False
-        attributes = {RETRY_OF: trial.number, "tries": tries + 1}
-        self._study.enqueue_trial(trial.params, user_attrs=attributes)
+        stored = self._stored(trial)
+        tries = stored.user_attrs.get(TRIES, 1)
+        if tries > self._settings.max_retries:
+            return False
+        run_again(self._study, stored, tries + 1)
         return True
 
     def _heed_a_full_disk(self, outcome: Failed) -> Failed:
@@ -231,8 +232,7 @@ class Session:
 
     def _is_lost(self, trial: optuna.Trial) -> bool:
         """Says whether others took the trial for lost, as a suspended process is not heard of."""
-        state = self._study._storage.get_trial(trial._trial_id).state
-        return state is not TrialState.RUNNING
+        return self._stored(trial).state is not TrialState.RUNNING
 
     def _heed_another_sweep(self) -> None:
         """Ends this sweep where another one goes on with its study."""
@@ -259,6 +259,9 @@ class Session:
         """Closes the run of a trial that others ended or ran."""
         if key := trial.user_attrs.get(RUN_KEY):
             self._tracking.run(key).end(outcome)
+
+    def _stored(self, trial: optuna.Trial) -> FrozenTrial:
+        return self._study._storage.get_trial(trial._trial_id)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
