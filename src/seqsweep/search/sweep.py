@@ -42,9 +42,16 @@ from seqsweep.search.worker import Worker
 from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
-from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, new_key, open_tracking
+from seqsweep.tracking import (
+    HURRY_S,
+    Run,
+    RunRecord,
+    Tracking,
+    how_to_see,
+    new_key,
+    open_tracking,
+)
 
-HURRY_S = 1.0  # how long an interrupted sweep waits for the tracking store
 STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate", "repeats")
 
 

@@ -6,9 +6,18 @@ from pathlib import Path
 
 from seqsweep.config import TrackingConfig
 from seqsweep.secrets import masked
-from seqsweep.tracking.base import Run, RunRecord, Tracking, new_key
+from seqsweep.tracking.base import HURRY_S, Run, RunRecord, Tracking, new_key
 
-__all__ = ["JOURNAL", "Run", "RunRecord", "Tracking", "how_to_see", "new_key", "open_tracking"]
+__all__ = [
+    "HURRY_S",
+    "JOURNAL",
+    "Run",
+    "RunRecord",
+    "Tracking",
+    "how_to_see",
+    "new_key",
+    "open_tracking",
+]
 
 JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits
 

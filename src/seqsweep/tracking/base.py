@@ -12,6 +12,7 @@ from uuid import uuid4
 from seqsweep.outcome import Outcome
 from seqsweep.process.messages import Point
 
+HURRY_S = 1.0  # how long a program that was interrupted, or failed, waits in all for the store
 KEY = "seqsweep.key"  # the tag that holds a run's key
 SWEEP = "seqsweep.sweep"  # the tag of a trial's run that holds the key of the sweep's
 TRIAL = "seqsweep.trial"  # and the one that holds the trial's number

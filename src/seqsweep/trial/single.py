@@ -19,13 +19,19 @@ from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal
-from seqsweep.tracking import Run, RunRecord, Tracking, how_to_see, new_key, open_tracking
+from seqsweep.tracking import (
+    HURRY_S,
+    Run,
+    RunRecord,
+    Tracking,
+    how_to_see,
+    new_key,
+    open_tracking,
+)
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Curves, Reporter
 from seqsweep.trial.screen import Screen, open_screen
-
-HURRY_S = 1.0  # how long a run that failed waits for the tracking store
 
 
 def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
