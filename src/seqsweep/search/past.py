@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqsweep.outcome import INTERRUPTED, Completed, Failed, Outcome, Pruned
 from seqsweep.record import flatten, visible
+from seqsweep.search.claim import has_run_in
 from seqsweep.search.holder import Holder
 from seqsweep.search.jobs import Jobs
 from seqsweep.search.records import RUN_KEY, record_of, searched
 from seqsweep.search.room import says_full
 from seqsweep.search.stops import RETRY_OF, retried_numbers
+from seqsweep.search.storage import Storage
 from seqsweep.search.study import last_number
 from seqsweep.tracking import Tracking, new_key
 
@@ -103,6 +106,24 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
         return None
     study_id = studies[name]._study_id
     return Past(name, study_id, storage.get_study_user_attrs(study_id))
+
+
+def runs_elsewhere(past: Past, storage: Storage) -> str:
+    """Says where another host runs the study; empty where none does.
+
+    On the host that ran it last, the lock on its folder says more, and at once.
+    """
+    holder = past.holder
+    if holder is None or (holder.is_of_this_host and past.folder and has_run_in(past.folder)):
+        return ""
+    silence_s = holder.silence_s(storage, past.study_id)
+    left_s = math.ceil(holder.grace_period - silence_s)
+    if left_s <= 0:
+        return ""
+    return (
+        f"on the host {holder.host}, which was heard of {silence_s:.0f} s ago; should it have "
+        f"died, wait {left_s} s"
+    )
 
 
 def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:

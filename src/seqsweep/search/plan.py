@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,19 +11,20 @@ from typing import Any
 import cloudpickle
 import optuna
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 
 from seqsweep.errors import SearchError, UserError, reason
-from seqsweep.search.claim import Claim, has_run_in
+from seqsweep.search.claim import Claim
 from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
+from seqsweep.search.known import count
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import FOLDER, SEARCH, Past, find, search_of
-from seqsweep.search.points import in_order, tries_all
+from seqsweep.search.past import FOLDER, SEARCH, find, runs_elsewhere, search_of
+from seqsweep.search.points import tries_all
 from seqsweep.search.rehearsal import rehearse
-from seqsweep.search.settings import CURRENT, Settings
+from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
 from seqsweep.search.storage import OnLost, Storage, open_storage
@@ -38,7 +38,6 @@ from seqsweep.search.study import (
 )
 from seqsweep.tracking.provenance import git_tags
 
-N_TRIALS = 20  # of a sweep that does not say how many, as Hydra's own Optuna sweeper has it
 N_LOOKS = 5  # at points of a space that only a function of the user's knows
 
 
@@ -99,7 +98,7 @@ class Plan:
             sampler = make_sampler(
                 settings.sampler, space, seed=settings.seed, is_extended=settings.is_extended
             )
-            n_trials, known = _count(settings, space, jobs)
+            n_trials, known = count(settings, space, jobs)
         except UserError as error:
             raise _with_place(settings, error) from error
         pruner = _check_pruner(settings)
@@ -282,24 +281,6 @@ class Plan:
                 ) from error
 
 
-def runs_elsewhere(past: Past, storage: Storage) -> str:
-    """Says where another host runs the study; empty where none does.
-
-    On the host that ran it last, the lock on its folder says more, and at once.
-    """
-    holder = past.holder
-    if holder is None or (holder.is_of_this_host and past.folder and has_run_in(past.folder)):
-        return ""
-    silence_s = holder.silence_s(storage, past.study_id)
-    left_s = math.ceil(holder.grace_period - silence_s)
-    if left_s <= 0:
-        return ""
-    return (
-        f"on the host {holder.host}, which was heard of {silence_s:.0f} s ago; should it have "
-        f"died, wait {left_s} s"
-    )
-
-
 def _is_run(name: str, where: str) -> SearchError:
     return SearchError(
         f"hydra.sweeper.study_name={name!r} is being run {where}, or give another name"
@@ -335,69 +316,3 @@ def _check_function(function: Callable[[DictConfig], Any]) -> None:
             f"the task function cannot be sent to a process of its own: {reason(error)}; keep "
             "what it uses, as locks and open files, in a module that it imports"
         ) from error
-
-
-def _count(
-    settings: Settings, space: Space, jobs: Jobs
-) -> tuple[int | None, list[dict[str, Value]]]:
-    """Gives how many trials there are, None for as many as the time allows, and the known points.
-
-    The known ones are tried first; they are all where the sampler tries every point.
-    """
-    kind = sampler_class(settings.sampler)
-    if not tries_all(kind, is_extended=settings.is_extended):
-        known = [
-            _current(space, jobs) if point == CURRENT else _known(space, point, f"enqueue.{i}")
-            for i, point in enumerate(settings.enqueue)
-        ]
-        n_trials = settings.n_trials or (None if settings.timeout else N_TRIALS)
-        if n_trials is not None and len(known) > n_trials:
-            raise SearchError(
-                f"hydra.sweeper.enqueue has {len(known)} sets of values, more than the "
-                f"{n_trials} trials of n_trials"
-            )
-        return n_trials, known
-    if settings.enqueue:
-        raise SearchError(
-            f"hydra.sweeper.enqueue does not go with {kind.__name__}, which tries every point "
-            "anyway; take another sampler, as hydra/sweeper/sampler=tpe"
-        )
-    seed = settings.sampler.get("seed")
-    points = in_order(kind, space, settings.seed if seed is None else seed)
-    n_trials = min(settings.n_trials or len(points), len(points))
-    return n_trials, points
-
-
-def _known(space: Space, point: dict[str, Any], field: str) -> dict[str, Value]:
-    parameters = {p.name: p for p in space.parameters}
-    unknown = [str(name) for name in point if name not in parameters]
-    if unknown:
-        raise SearchError(
-            f"hydra.sweeper.{field} sets {', '.join(unknown)}, which is not searched; searched are "
-            f"{', '.join(parameters)}"
-        )
-    try:
-        values = {name: parameters[name].read(value) for name, value in point.items()}
-    except SearchError as error:
-        raise SearchError(f"hydra.sweeper.{field}: {error}") from error
-    for name in values:
-        if not parameters[name].may_exist(values):
-            raise SearchError(
-                f"hydra.sweeper.{field} sets {name}, which does not exist with the other values"
-            )
-    return values
-
-
-def _current(space: Space, jobs: Jobs) -> dict[str, Value]:
-    """Gives the values that the config has now, of those parameters that exist with them."""
-    choices = jobs.master.hydra.runtime.choices
-    values: dict[str, Value] = {}
-    for parameter in space.parameters:
-        name = parameter.name
-        value = choices[name] if name in choices else OmegaConf.select(jobs.base, name)
-        if parameter.exists(values) and not parameter.key.startswith("+"):
-            try:
-                values[name] = parameter.read(value)
-            except SearchError as error:
-                raise SearchError(f"hydra.sweeper.enqueue: {CURRENT}: {error}") from error
-    return values

@@ -15,8 +15,15 @@ from optuna.trial import TrialState
 
 from seqsweep.search.claim import OWN_FILE
 from seqsweep.search.holder import HOLDER, Holder, let_go, take
-from seqsweep.search.past import FOLDER, SILENT, Past, mend, reason_of, run_again
-from seqsweep.search.plan import runs_elsewhere
+from seqsweep.search.past import (
+    FOLDER,
+    SILENT,
+    Past,
+    mend,
+    reason_of,
+    run_again,
+    runs_elsewhere,
+)
 from seqsweep.search.storage import Storage, open_storage
 from seqsweep.tracking.none import NoTracking
 
