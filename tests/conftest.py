@@ -1,11 +1,14 @@
-"""What several tests need: a copy of the project, and its program as a user runs it."""
+"""What several tests need: a copy of the project, its program as a user runs it, its records."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -66,3 +69,40 @@ def program() -> Program:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def benchmark_module(root) -> Callable[[str], ModuleType]:
+    """Loads a module of benchmarks/, which is no package, as another client would be."""
+
+    def load(name: str) -> ModuleType:
+        place = root / "benchmarks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, place)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(benchmark_module) -> Callable[[Path], Any]:
+    """Makes a real MLflow server in a new folder; whoever starts it kills it."""
+    return benchmark_module("processes").Server
+
+
+@pytest.fixture(scope="session")
+def runs_by_trial() -> Callable[[Path, str], dict[str | None, list]]:
+    """Gives the runs of an experiment in a folder's store by trial, None for the sweep's own."""
+
+    def runs(folder: Path, experiment: str) -> dict[str | None, list]:
+        from mlflow import MlflowClient  # here, for most tests need none of it
+
+        client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        (known,) = client.search_experiments(filter_string=f"name = '{experiment}'")
+        found: dict[str | None, list] = {}
+        for run in client.search_runs([known.experiment_id]):
+            found.setdefault(run.data.tags.get("seqsweep.trial"), []).append(run)
+        return found
+
+    return runs

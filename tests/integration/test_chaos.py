@@ -1,6 +1,5 @@
 """The proof that nothing is lost, in short, and that it would see what is."""
 
-import importlib.util
 import shutil
 import sqlite3
 from contextlib import closing
@@ -145,13 +144,9 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def ledgers(root):
-    """The module that reads and judges, which is no part of a package."""
-    place = root / "benchmarks" / "ledgers.py"
-    spec = importlib.util.spec_from_file_location("ledgers", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ledgers(benchmark_module):
+    """The module that reads and judges."""
+    return benchmark_module("ledgers")
 
 
 @pytest.fixture(scope="module")

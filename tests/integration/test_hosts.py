@@ -10,7 +10,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from seqsweep.search.holder import HOLDER, Holder, take
@@ -70,16 +69,6 @@ def study(storage) -> optuna.Study:
     return optuna.load_study(study_name="learner-1", storage=storage)
 
 
-def runs(folder: Path) -> dict[str | None, list]:
-    """Gives the runs by the number of their trial, None for the sweep's own."""
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    (experiment,) = client.search_experiments(filter_string="name = 'learner'")
-    found: dict[str | None, list] = {}
-    for run in client.search_runs([experiment.experiment_id]):
-        found.setdefault(run.data.tags.get("seqsweep.trial"), []).append(run)
-    return found
-
-
 def test_a_study_of_another_host_is_refused_while_that_is_heard_of_and_goes_on_after(
     program, tmp_path, sweep, study
 ):
@@ -118,7 +107,7 @@ def test_a_study_of_another_host_is_refused_while_that_is_heard_of_and_goes_on_a
 
 
 def test_a_sweep_that_slept_while_another_went_on_with_its_study_ends_and_says_so(
-    tmp_path, sweep, storage, study
+    tmp_path, sweep, storage, study, runs_by_trial
 ):
     sweep.send_signal(signal.SIGSTOP)
     before = Holder.read(study.user_attrs)
@@ -135,7 +124,7 @@ def test_a_sweep_that_slept_while_another_went_on_with_its_study_ends_and_says_s
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.FAIL] * 2 + [TrialState.WAITING] * 2  # the other's, untouched
     assert Holder.read(study.user_attrs) == other
-    by_trial = runs(tmp_path)
+    by_trial = runs_by_trial(tmp_path, "learner")
     for number in ("0", "1"):
         (run,) = by_trial[number]
         assert run.info.status == "FAILED"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"
@@ -23,16 +22,6 @@ def study(folder: Path, number: int = 1) -> optuna.Study:
     return optuna.load_study(
         study_name=f"learner-{number}", storage=f"sqlite:///{folder}/studies.db"
     )
-
-
-def runs(folder: Path) -> dict[str | None, list]:
-    """Gives the runs by the number of their trial, None for the sweep's own."""
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    (experiment,) = client.search_experiments(filter_string="name = 'learner'")
-    found: dict[str | None, list] = {}
-    for run in client.search_runs([experiment.experiment_id]):
-        found.setdefault(run.data.tags.get("seqsweep.trial"), []).append(run)
-    return found
 
 
 def end_in_the_middle(folder: Path, name: str, *more: str) -> int:
@@ -61,7 +50,9 @@ def _completed(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_the_same_command_goes_on_with_a_sweep_that_was_ended(program, tmp_path, name):
+def test_the_same_command_goes_on_with_a_sweep_that_was_ended(
+    program, tmp_path, runs_by_trial, name
+):
     code = end_in_the_middle(tmp_path, name)
     assert code == (-signal.SIGKILL if name == "SIGKILL" else 130)
     before = {t.number: t.values for t in study(tmp_path).trials if t.values}
@@ -78,7 +69,7 @@ def test_the_same_command_goes_on_with_a_sweep_that_was_ended(program, tmp_path,
         if trial.state is TrialState.FAIL:
             (again,) = [t for t in trials if t.user_attrs.get("retry_of") == trial.number]
             assert again.params.items() >= trial.params.items()
-    by_trial = runs(tmp_path)
+    by_trial = runs_by_trial(tmp_path, "learner")
     (sweep_run,) = by_trial.pop(None)  # reopened, not doubled
     assert sweep_run.info.status == "FINISHED"
     assert "seqsweep.reason" not in sweep_run.data.tags

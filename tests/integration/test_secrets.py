@@ -1,12 +1,6 @@
 """Nothing that a sweep or a run has written or printed holds a password or a token."""
 
-import os
-import signal
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import optuna
@@ -49,41 +43,12 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(folder):
+def address(folder, mlflow_server):
     """The address of a real MLflow server whose every file lies in the folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = folder / "server"
-    place.mkdir()
-    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    arguments += ["--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}"]
-    arguments += ["--artifacts-destination", str(place / "artifacts")]
-    with (place / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *arguments],
-            cwd=place,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # so that its workers end with it
-        )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", server)
-        yield f"http://someone:{PASSWORD}@127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server has ended"
-        try:
-            with urllib.request.urlopen(url, timeout=10):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the server does not answer")
+    server = mlflow_server(folder / "server")
+    server.start()
+    yield server.uri.replace("://", f"://someone:{PASSWORD}@")
+    server.kill()
 
 
 @pytest.fixture(scope="module")

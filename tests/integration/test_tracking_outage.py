@@ -1,12 +1,10 @@
 """A tracking server that is killed and restarted, or never comes back, loses nothing."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -19,49 +17,9 @@ STEPS = 4
 TRIALS = 8
 
 
-class Server:
-    """An MLflow server on this machine alone, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-        self.process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-        wait_until(self.answers, seconds=120)
-
-    def answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
-                return b"200" in connection.recv(100)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """Kills it with all the processes that it started, which are in its session."""
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-            wait_until(lambda: not self.answers(), seconds=20)
-
-
 @pytest.fixture
-def server(tmp_path) -> Iterator[Server]:
-    server = Server(tmp_path / "server")
+def server(tmp_path, mlflow_server):
+    server = mlflow_server(tmp_path / "server")
     server.start()
     yield server
     server.kill()
@@ -74,7 +32,7 @@ def wait_until(holds: Callable[[], bool], *, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def begin(folder: Path, server: Server, *more: str) -> subprocess.Popen:
+def begin(folder: Path, server, *more: str) -> subprocess.Popen:
     """Starts a sweep over x = 0 … 7, two at a time, of which each says its loss four times."""
     command = [sys.executable, str(APP), "-m", "hydra/sweeper/sampler=grid"]
     command += [f"x=range(0,{TRIALS})", f"steps={STEPS}", "sleep=0.5", "hydra.sweeper.n_jobs=2"]
@@ -97,7 +55,7 @@ def completed(folder: Path) -> int:
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
-def assert_nothing_is_lost(server: Server) -> None:
+def assert_nothing_is_lost(server) -> None:
     """Each trial has one finished run below the sweep's, with each point of its curve once."""
     client = MlflowClient(server.uri)
     (experiment,) = client.search_experiments(filter_string="name = 'learner'")
