@@ -1,7 +1,7 @@
 """The default search, against the same search with the tuners that a user might take instead.
 
-Claim:    at most 1/6 of the time of Hydra's Optuna sweeper and 1/3 of Ray Tune's, with MLflow on, and
-          a best validation accuracy that is not lower; medians over three seeds.
+Claim:    at most 1/6 of the time of Hydra's Optuna sweeper and 1/3 of Ray Tune's, with MLflow on,
+          and a best validation accuracy that is not lower; medians over three seeds.
 Command:  python benchmarks/sweep.py --environments FOLDER
 Cost:     35 minutes on two CPU cores; before that minutes and 7 GB, once, for the environments
 
@@ -12,8 +12,8 @@ packages, which is made in FOLDER where it is missing. Rounds are interleaved, o
 
 seqsweep             `python src/run.py -m sweep`: its own sampler and pruner, a slot a core; MLflow
                      has each curve, and the model of each trial that completed
-hydra-optuna         Hydra's Optuna sweeper, TPE; one trial at a time in one process on all cores, no
-                     pruning; MLflow has each curve and model
+hydra-optuna         Hydra's Optuna sweeper, TPE; one trial at a time in one process on all cores,
+                     no pruning; MLflow has each curve and model
 hydra-optuna-joblib  the same with batches of a trial a core in Hydra's joblib launcher
 keras-tuner          BayesianOptimization; one trial at a time on all cores, no pruning, no MLflow
 ray-tune             OptunaSearch and ASHA; a trial a core, no MLflow

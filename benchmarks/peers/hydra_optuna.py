@@ -1,4 +1,7 @@
-"""The default search with Hydra's own Optuna sweeper, Keras' `fit` and MLflow, whose store the environment names."""
+"""The default search with Hydra's own Optuna sweeper, Keras' `fit` and MLflow.
+
+MLflow's store is that of MLFLOW_TRACKING_URI.
+"""
 
 import hydra
 import keras
@@ -31,7 +34,5 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    mlflow.set_experiment(
-        "digits"
-    )  # or two processes of the joblib launcher would both make the store
+    mlflow.set_experiment("digits")  # makes the store, before several processes would at once
     main()
