@@ -68,3 +68,87 @@ def test_a_sweep_that_fails_fails_its_benchmark(benchmarks, program, tmp_path):
     assert ended.stdout == ""
     assert "training.epochs=-1" in ended.stderr
     assert ended.stderr.rstrip().endswith("failed")
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory):
+    """Gives a folder with an environment whose Python writes two trainings into the log."""
+    place = tmp_path_factory.mktemp("environments")
+    python = place / "keras_tuner" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "a 0.5\\na 0.75\\nb 0.25\\n" > "$3"\n')
+    python.chmod(0o755)
+    (place / "keras_tuner" / "ready").touch()
+    return place
+
+
+def test_a_search_is_compared_with_that_of_a_peer(benchmarks, environments, program, tmp_path):
+    arguments = ["--environments", str(environments), "--peer", "keras-tuner"]
+    arguments += ["--seeds", "1", "--trials", "2", "--epochs", "1"]
+    ended = program(benchmarks / "sweep.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    table = {line.split()[0]: line.split()[1:] for line in ended.stdout.splitlines()[2:]}
+    assert table["keras-tuner"][-3:] == ["2", "3", "0.750"]
+    seconds, _, to_ours, *found = table["seqsweep"]
+    assert float(seconds) > 1
+    assert (to_ours, *found[:2]) == ("1.00", "2", "2")
+    assert 0 < float(found[2]) < 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_peer_that_fails_fails_the_benchmark(benchmarks, environments, program, tmp_path):
+    (environments / "ray_tune" / "bin").mkdir(parents=True)
+    (environments / "ray_tune" / "bin" / "python").symlink_to("/bin/false")
+    (environments / "ray_tune" / "ready").touch()
+    arguments = ["--environments", str(environments), "--peer", "ray-tune"]
+    arguments += ["--seeds", "1", "--trials", "1", "--epochs", "1"]
+    ended = program(benchmarks / "sweep.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.rstrip().endswith("failed")
+
+
+def test_growth_of_memory_beyond_the_limit_is_an_error(benchmarks, program, tmp_path):
+    arguments = ["--trials", "3", "--from", "1", "--limit-mb=-1e6"]
+    ended = program(benchmarks / "memory.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert re.search(r"^error: it grew by -?[\d.]+ MB, more than -1e\+06 MB$", ended.stderr, re.M)
+    processes = [line.split()[:2] for line in ended.stdout.splitlines()[2:]]
+    assert processes == [
+        [name, kind] for name in ("worker", "forkserver") for kind in ("rss", "anonymous")
+    ]
+
+
+def search(benchmarks, program, folder, *arguments):
+    """Runs the benchmark on a table of the test's own; gives what it printed."""
+    common = ["--table", str(folder / "table.csv"), "--sampler", "random", "--seeds", "2"]
+    script = benchmarks / "search.py"
+    ended = program(script, *common, *arguments, cwd=folder, TMPDIR=str(folder))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_where_all_are_alike_the_first_trial_that_completes_is_the_best(
+    benchmarks, program, tmp_path
+):
+    names = "model.n_hidden,model.forget_bias,optimizer.learning_rate,training.batch_size"
+    curve = "0.2,0.4,0.6,0.8"
+    rows = [names + ",1,2,3,4", f"32,0,1e-4,32,{curve}", f"256,2,1e-1,256,{curve}"]
+    (tmp_path / "table.csv").write_text("\n".join([*rows, f"100,1,1e-2,100,{curve}"]))
+    printed = search(benchmarks, program, tmp_path, "--pruner", "none", "asha-3")
+    assert "3 configurations, the best at 0.800" in printed
+    assert "by 0.000, 0.000 and 0.000 of accuracy" in printed
+    results = [line.split() for line in printed.splitlines() if line.startswith("random")]
+    # four epochs on one slot, between them three on the other
+    assert results == [["random", name, "7", "7", "7", "0"] for name in ("none", "asha-3")]
+
+
+def test_a_table_is_recorded_and_searched(benchmarks, program, tmp_path):
+    printed = search(
+        benchmarks, program, tmp_path, "--record", "2", "--pruner", "none", "--most", "1"
+    )
+    assert printed.splitlines()[-1].split() == ["random", "none", "inf", "inf", "inf", "2"]
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+    for row in (tmp_path / "table.csv").read_text().splitlines()[1:]:
+        assert all(0 <= float(accuracy) <= 1 for accuracy in row.split(",")[4:])
+        assert row.count(",") == 11
