@@ -10,13 +10,15 @@ same 4,000 digits with the same 500 to validate, and on all cores. A peer is a p
 a careful user would write it with Keras' LSTM and `fit`, in an environment of its own with pinned
 packages, which is made in FOLDER where it is missing. Rounds are interleaved, one a seed.
 
-seqsweep             `python src/run.py -m sweep`: its own sampler and pruner, a slot a core; MLflow
-                     has each curve, and the model of each trial that completed
-hydra-optuna         Hydra's Optuna sweeper, TPE; one trial at a time in one process on all cores,
-                     no pruning; MLflow has each curve and model
-hydra-optuna-joblib  the same with batches of a trial a core in Hydra's joblib launcher
-keras-tuner          BayesianOptimization; one trial at a time on all cores, no pruning, no MLflow
-ray-tune             OptunaSearch and ASHA; a trial a core, no MLflow
+seqsweep              `python src/run.py -m sweep`: its own sampler and pruner, a slot a core;
+                      MLflow has each curve, and the model of each trial that completed
+hydra-optuna          Hydra's Optuna sweeper, TPE; one trial at a time in one process on all cores,
+                      no pruning; MLflow has each curve and model, sent by few, cheap calls
+hydra-optuna-autolog  the same with `mlflow.tensorflow.autolog()` in their place, as MLflow's guides
+                      have it: it finds out each model's requirements, which takes seconds
+hydra-optuna-joblib   as hydra-optuna, in batches of a trial a core with Hydra's joblib launcher
+keras-tuner           BayesianOptimization; one trial at a time on all cores, no pruning, no MLflow
+ray-tune              OptunaSearch and ASHA; a trial a core, no MLflow
 
 time     of the whole program, from its start to its end
 epochs   passes over the training set, of all trials together
@@ -26,6 +28,7 @@ best     the best validation accuracy after any epoch of any trial
 import argparse
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -55,6 +58,7 @@ HYDRA = (
 # by name: the environment, and the program with its arguments
 PEERS = {
     "hydra-optuna": ("hydra_optuna", HYDRA),
+    "hydra-optuna-autolog": ("hydra_optuna", f"{HYDRA} autolog=true"),
     "hydra-optuna-joblib": (
         "hydra_optuna",
         f"{HYDRA} hydra/launcher=joblib hydra.launcher.n_jobs={CORES} hydra.sweeper.n_jobs={CORES}"
@@ -137,15 +141,16 @@ def timed(command: Sequence[str], folder: Path) -> float:
 
 
 def make_environment(folder: Path, name: str) -> None:
-    """Installs what a peer needs, unless it is there."""
+    """Installs what a peer needs, unless that is there."""
     place = folder / name
-    if (place / "ready").exists():
+    wanted, installed = HERE / "peers" / f"{name}.txt", place / "installed.txt"
+    if installed.exists() and installed.read_text() == wanted.read_text():
         return
     print(f"Installing {name} in {place} …", file=sys.stderr)
-    install = ["-m", "pip", "install", "--quiet", "--requirement", HERE / "peers" / f"{name}.txt"]
+    install = ["-m", "pip", "install", "--quiet", "--requirement", wanted]
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     subprocess.run([place / "bin" / "python", *install], check=True)
-    (place / "ready").touch()
+    shutil.copyfile(wanted, installed)
 
 
 def write_digits(file: Path) -> None:

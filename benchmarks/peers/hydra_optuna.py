@@ -26,6 +26,9 @@ def main(cfg: DictConfig) -> float:
     values = {name: cfg[name] for name in VALUES}
     with mlflow.start_run():
         mlflow.log_params(values)
+        if cfg.autolog:
+            mlflow.tensorflow.autolog()
+            return train(cfg.digits, cfg.log, **values)[1]
         model, best = train(cfg.digits, cfg.log, **values, callbacks=(Curves(),))
         mlflow.log_metric("best", best)
         # without the requirements it takes seconds to find them out

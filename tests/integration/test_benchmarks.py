@@ -1,6 +1,7 @@
 """The benchmarks run as a user runs them, in short; how fast is no test's matter."""
 
 import re
+import shutil
 
 import pytest
 
@@ -70,19 +71,24 @@ def test_a_sweep_that_fails_fails_its_benchmark(benchmarks, program, tmp_path):
     assert ended.stderr.rstrip().endswith("failed")
 
 
-@pytest.fixture(scope="module")
-def environments(tmp_path_factory):
-    """Gives a folder with an environment whose Python writes two trainings into the log."""
+@pytest.fixture
+def environment(benchmarks, tmp_path_factory):
+    """Makes a peer's environment whose Python is a line for the shell."""
     place = tmp_path_factory.mktemp("environments")
-    python = place / "keras_tuner" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\nprintf "a 0.5\\na 0.75\\nb 0.25\\n" > "$3"\n')
-    python.chmod(0o755)
-    (place / "keras_tuner" / "ready").touch()
-    return place
+
+    def make(name: str, line: str):
+        python = place / name / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\n{line}\n")
+        python.chmod(0o755)
+        shutil.copyfile(benchmarks / "peers" / f"{name}.txt", place / name / "installed.txt")
+        return place
+
+    return make
 
 
-def test_a_search_is_compared_with_that_of_a_peer(benchmarks, environments, program, tmp_path):
+def test_a_search_is_compared_with_that_of_a_peer(benchmarks, environment, program, tmp_path):
+    environments = environment("keras_tuner", 'printf "a 0.5\\na 0.75\\nb 0.25\\n" > "$3"')
     arguments = ["--environments", str(environments), "--peer", "keras-tuner"]
     arguments += ["--seeds", "1", "--trials", "2", "--epochs", "1"]
     ended = program(benchmarks / "sweep.py", *arguments, cwd=tmp_path)
@@ -96,10 +102,8 @@ def test_a_search_is_compared_with_that_of_a_peer(benchmarks, environments, prog
     assert not list(tmp_path.iterdir())
 
 
-def test_a_peer_that_fails_fails_the_benchmark(benchmarks, environments, program, tmp_path):
-    (environments / "ray_tune" / "bin").mkdir(parents=True)
-    (environments / "ray_tune" / "bin" / "python").symlink_to("/bin/false")
-    (environments / "ray_tune" / "ready").touch()
+def test_a_peer_that_fails_fails_the_benchmark(benchmarks, environment, program, tmp_path):
+    environments = environment("ray_tune", "exit 3")
     arguments = ["--environments", str(environments), "--peer", "ray-tune"]
     arguments += ["--seeds", "1", "--trials", "1", "--epochs", "1"]
     ended = program(benchmarks / "sweep.py", *arguments, cwd=tmp_path)
