@@ -71,13 +71,12 @@ class Space:
         return values
 
     def overrides(self, values: Mapping[str, Value]) -> list[str]:
-        """Gives all overrides of the trial that has these values, of this space or added to it."""
+        """Gives the overrides that set these values, of this space or added to it."""
         known = {p.name: p for p in self.parameters}
-        searched = [
+        return [
             known[name].override(value) if name in known else f"{name}={literal(value)}"
             for name, value in values.items()
         ]
-        return [*self.fixed, *searched]
 
     def corners(self) -> Iterator[dict[str, Value]]:
         """Gives sets of values in which each parameter takes each of its corners at least once.
