@@ -17,6 +17,7 @@ from typing import Any
 
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
@@ -40,21 +41,25 @@ TERMINATED = Failed("the trial was ended by SIGTERM", again=True)
 
 @dataclass(frozen=True)
 class Job:
-    """A task function with the composed config of one Hydra job and the environment of its slot.
+    """The composed config of one Hydra job of a packed app, and the environment of its slot.
 
-    The function is to return `n_values` numbers.
+    The app's function is to return `n_values` numbers.
     """
 
-    function: Callable[[DictConfig], Any]
+    app: bytes
     config: DictConfig
     folder: Path
-    hydra_context: HydraContext
     environment: dict[str, str]
     n_values: int = 1
 
 
+def pack(function: Callable[[DictConfig], Any], hydra_context: HydraContext) -> bytes:
+    """Packs what all jobs of a sweep share: the task function, and Hydra with its singletons."""
+    return cloudpickle.dumps((function, hydra_context, Singleton.get_state()))
+
+
 def main(payload: bytes, connection: Connection) -> None:
-    """Runs the pickled `(Job, Hydra's singletons)` and sends its outcome as the last message."""
+    """Runs the pickled `Job` and sends its outcome as the last message."""
     # Ctrl-C is the worker's to answer; SIG_IGN would pass on to programs that a job starts
     signal.signal(signal.SIGINT, lambda *_: None)
     _end_with_the_worker()
@@ -91,13 +96,13 @@ def _heed_sigterm(checkpoint: Path) -> None:
 
 def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
     try:
-        job, singletons = cloudpickle.loads(payload)
+        job = cloudpickle.loads(payload)
         _heed_sigterm(job.folder / CHECKPOINT_FOLDER)
         os.environ.update(job.environment)
         _write_output_to(job.folder / "output.log")
         faulthandler.enable()
         open_current(connection)
-        word = _run(job, singletons)
+        word = _run(job)
     except BaseException as error:  # an app that cannot be imported, a folder that cannot be made
         word = raised(error)
     if isinstance(word, Failed):
@@ -117,17 +122,16 @@ def _write_output_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
-    setup_globals()
-    Singleton.set_state(singletons)
-    HydraConfig.instance().set_config(job.config)
+def _run(job: Job) -> Outcome | Stopped:
+    function, hydra_context = _unpack(job.app)
+    HydraConfig.instance().cfg = job.config  # `run_job` sets a copy, which takes its time
     keep_out_of_logs()
     files = HydraFiles()
     files.write(job.config, job.folder)
-    job.hydra_context.callbacks.callbacks.insert(0, files)  # before the app's own see the config
+    hydra_context.callbacks.callbacks.insert(0, files)  # before the app's own see the config
     result = run_job(
-        hydra_context=job.hydra_context,
-        task_function=lambda config: _call(job.function, config),
+        hydra_context=hydra_context,
+        task_function=lambda config: _call(function, config),
         config=job.config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
@@ -138,6 +142,16 @@ def _run(job: Job, singletons: dict[Any, Any]) -> Outcome | Stopped:
     if isinstance(value, Stopped) or value is TERMINATED:
         return value
     return returned(value, n_values=job.n_values)
+
+
+def _unpack(app: bytes) -> tuple[Callable[[DictConfig], Any], HydraContext]:
+    """Makes this process the app's: gives its function, and Hydra as it is in the worker."""
+    setup_globals()
+    function, hydra_context, singletons = cloudpickle.loads(app)
+    # Hydra would look for its plugins anew, and run their modules, in each process
+    singletons["instances"][Plugins] = Plugins.instance()
+    Singleton.set_state(singletons)
+    return function, hydra_context
 
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:

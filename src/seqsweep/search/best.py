@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
 from seqsweep.outcome import Failed
+from seqsweep.process.child import pack
 from seqsweep.process.messages import Point
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
@@ -105,11 +106,11 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
     if function is None:
         return {}
     jobs = plan.jobs.of_trial(dict(best.params), best.number, plan.slots[0])
-    job = replace(
-        jobs[best.user_attrs.get("best_seed")],
-        function=lambda config: (function(config), 0.0)[1],  # what it reports is what counts
-        n_values=1,
+    app = pack(
+        lambda config: (function(config), 0.0)[1],  # what it reports is what counts
+        plan.jobs.hydra_context,
     )
+    job = replace(jobs[best.user_attrs.get("best_seed")], app=app, n_values=1)
     for _ in range(1 + plan.settings.max_retries):
         points: list[Point] = []
         outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)

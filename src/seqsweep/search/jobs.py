@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqsweep.errors import SearchError, reason
 from seqsweep.hydra_files import name_without_secrets
-from seqsweep.process.child import Job
+from seqsweep.process.child import Job, pack
+from seqsweep.search.composer import Composer
 from seqsweep.search.parameter import Value, literal
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot
@@ -55,9 +56,17 @@ class Jobs:
             self.master.hydra.sweeper.study_name = name
 
     @cached_property
+    def _app(self) -> bytes:
+        return pack(self.function, self.hydra_context)
+
+    @cached_property
+    def _composer(self) -> Composer:
+        return Composer(self.hydra_context.config_loader, self.master, self.space.fixed)
+
+    @cached_property
     def base(self) -> DictConfig:
         """The config with the values that all trials share, without Hydra's part."""
-        config = self._load(list(self.space.fixed))
+        config = self._compose([])
         with open_dict(config):
             del config["hydra"]
         return config
@@ -68,7 +77,7 @@ class Jobs:
         Raises:
             SearchError: Hydra cannot compose it.
         """
-        config = self._load([*self.space.overrides(params), *more])
+        config = self._compose([*self.space.overrides(params), *more])
         with open_dict(config):
             config.hydra.sweeper.study_name = self.study_name
             config.hydra.sweep.dir = str(self.folder)
@@ -99,11 +108,11 @@ class Jobs:
             )
         return range(first, first + self.settings.repeats)
 
-    def _load(self, overrides: list[str]) -> DictConfig:
+    def _compose(self, overrides: list[str]) -> DictConfig:
         try:
-            return self.hydra_context.config_loader.load_sweep_config(self.master, overrides)
+            return self._composer.compose(overrides)
         except HydraException as error:
-            trial = " ".join(overrides)
+            trial = " ".join([*self.space.fixed, *overrides])
             raise SearchError(
                 f"a trial with {trial} cannot be composed: {reason(error)}"
             ) from error
@@ -115,10 +124,9 @@ class Jobs:
             config.hydra.job.id = f"{self.study_name}-{number}"
             config.hydra.sweep.subdir = f"{config.hydra.sweep.subdir}{below}"
         return Job(
-            self.function,
+            self._app,
             config,
             Path(config.hydra.sweep.dir, config.hydra.sweep.subdir),
-            self.hydra_context,
             dict(slot.environment),
             n_values=len(self.settings.direction),
         )
