@@ -52,6 +52,31 @@ def test_a_module_that_nobody_has_is_an_error_before_anything_is_written(program
     assert not (tmp_path / "swept").exists()
 
 
+def test_a_function_is_called_once_with_what_trials_share_and_they_inherit_what_it_loaded(
+    program, app, tmp_path
+):
+    (app.parent / "own.py").write_text(
+        "loaded = []\ndef load(cfg):\n    print('loading')\n    loaded.append(cfg.shared.size)\n"
+    )
+    names = ["hydra.sweeper.preload=['own:load']", "+shared.size=7"]
+    ended = program(app, *SETTINGS, *names, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert OmegaConf.load(tmp_path / "swept" / "optimization_results.yaml").best_value == 7.0
+    assert (tmp_path / "swept" / "preload.log").read_text() == "loading\n"
+
+
+def test_a_function_that_fails_is_told_of_and_ends_no_trial(program, app, tmp_path):
+    names = "hydra.sweeper.preload=['own:load','json:nosuch']"
+    ended = program(app, *SETTINGS, names, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.splitlines() == [
+        "hydra.sweeper.preload cannot call own:load: AttributeError: "
+        "module 'own' has no attribute 'load'",
+        "hydra.sweeper.preload cannot call json:nosuch: AttributeError: "
+        "module 'json' has no attribute 'nosuch'",
+    ]
+
+
 def test_a_preload_that_prints_nothing_leaves_no_log(program, app, tmp_path):
     ended = program(app, *SETTINGS, "hydra.sweeper.preload=[json]", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr

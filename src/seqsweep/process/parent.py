@@ -7,13 +7,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from hydra.core.singleton import Singleton
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child, preloading
@@ -34,12 +33,13 @@ _FORKSERVER = multiprocessing.get_context("forkserver")
 _REAPING = threading.Lock()
 
 
-def preload(modules: Iterable[str], log: Path) -> None:
+def preload(names: Iterable[str], config: Mapping[str, Any], log: Path) -> None:
     """Names what the forkserver imports before it forks the first trial; call it before that.
 
-    What the modules print goes into the file `log`.
+    A name `module:function` has the function called with the config, plain values of JSON. What
+    they print goes into the file `log`.
     """
-    preloading.order(modules, log)
+    preloading.order(names, config, log)
     ours = (child.__name__, f"{preloading.__package__}.preloaded")  # which only it may import
     _FORKSERVER.set_forkserver_preload(["__main__", *ours])
 
@@ -57,7 +57,7 @@ class TrialProcess:
         self._leaving_s = LEAVING_S
         self._has_ended = False  # its last word is heard, or it is being reaped
         self._ending = threading.RLock()  # a signal's handler may kill while its thread holds it
-        payload = cloudpickle.dumps((job, Singleton.get_state()))
+        payload = cloudpickle.dumps(job)
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
         self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs))

@@ -1,4 +1,4 @@
-"""The forkserver's imports, done once for all trials.
+"""The forkserver's imports and calls, done once for all trials.
 
 `multiprocessing` can do them itself, but before Python 3.12.8 it looks for modules in the current
 folder instead of the program's (https://github.com/python/cpython/issues/117378). It passes over
@@ -12,24 +12,31 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from seqsweep.errors import first_line
 
 ORDER = "SEQSWEEP_PRELOAD"  # the variable by which the forkserver hears of it
 
 
-def order(modules: Iterable[str], log: Path) -> None:
+def order(names: Iterable[str], config: Mapping[str, Any], log: Path) -> None:
     """Names what a forkserver that starts from now on imports; call it in the worker.
 
-    What the modules print goes into the file `log`, which is made only where they do.
+    A name `module:function` has the function called with the config. What they print goes into the
+    file `log`, which is made only where they do.
     """
-    os.environ[ORDER] = json.dumps({"path": sys.path, "modules": [*modules], "log": str(log)})
+    names = [*names]
+    wanted = config if any(":" in name for name in names) else None
+    ordered = {"path": sys.path, "names": names, "config": wanted, "log": str(log)}
+    os.environ[ORDER] = json.dumps(ordered, default=str)
 
 
 def obey() -> None:
-    """Imports what was ordered; one that cannot be imported is told of, and left to the trials."""
+    """Does what was ordered; what fails is told of, and left to the trials."""
     text = os.environ.pop(ORDER, None)  # trials and what they start need not know
     if text is None:
         return
@@ -37,13 +44,17 @@ def obey() -> None:
     sys.path[:] = ordered["path"]
     failed = []
     with _output_to(Path(ordered["log"])):
-        for name in ordered["modules"]:
+        for name in ordered["names"]:
+            module, _, function = name.partition(":")
             try:
-                importlib.import_module(name)
+                imported = importlib.import_module(module)
+                if function:
+                    getattr(imported, function)(OmegaConf.create(ordered["config"]))
             except (Exception, SystemExit) as error:
-                failed.append(f"{name}: {type(error).__name__}: {first_line(error)}")
+                verb = "call" if function else "import"
+                failed.append(f"{verb} {name}: {type(error).__name__}: {first_line(error)}")
     for line in failed:
-        print(f"hydra.sweeper.preload cannot import {line}", file=sys.stderr, flush=True)
+        print(f"hydra.sweeper.preload cannot {line}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -216,7 +216,7 @@ class Settings:
 
     def _check_preload(self) -> None:
         """Looks for each module's outermost package, which imports nothing."""
-        for name in self.preload:
+        for name in (entry.partition(":")[0] for entry in self.preload):
             top = name.partition(".")[0]
             if not top.isidentifier() or (top not in sys.modules and find_spec(top) is None):
                 raise ConfigError(f"hydra.sweeper.preload: there is no module {name!r}")

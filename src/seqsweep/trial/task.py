@@ -103,11 +103,12 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
     """
     from seqsweep.trial.checkpoint import Checkpoints
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.inherited import dataset_of
     from seqsweep.trial.reporting import ChannelReporter
     from seqsweep.trial.train import train
 
     configure_devices(config.devices)
-    dataset = data.load(config.data)
+    dataset = dataset_of(config.data)
     reporter, checkpoints = ChannelReporter(channel), None
     if config.training.checkpoint_every_s is not None:
         checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
@@ -121,12 +122,13 @@ def evaluate_best(cfg: DictConfig) -> float:
     from seqsweep.models import logits
     from seqsweep.tracking.models import load_model
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.inherited import dataset_of
     from seqsweep.trial.train import Evaluator
 
     config = read(cfg)
     configure_devices(config.devices)
     model = load_model(Path(HydraConfig.get().runtime.output_dir) / MODEL_FOLDER)
-    scores = Evaluator(logits(model))(data.load(config.data).test)
+    scores = Evaluator(logits(model))(dataset_of(config.data).test)
     report(0, **scores.named("test"))
     return scores.accuracy
 
