@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.secrets import masked, masked_config
+from seqsweep.secrets import masked, masked_yaml
 
 
 class HydraFiles(Callback):
@@ -35,14 +35,13 @@ class HydraFiles(Callback):
         if self._subdir is None:
             return
         _set(config.hydra.runtime, "output_dir", str(folder))
-        shown = masked_config(config)
-        hydra = shown.pop("hydra")
-        parts = {"config": shown, "overrides": hydra.overrides.task}
-        parts["hydra"] = OmegaConf.create({"hydra": hydra})
+        own = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+        hydra = own.pop("hydra")
+        parts = {"config": own, "hydra": {"hydra": hydra}, "overrides": hydra["overrides"]["task"]}
         (folder / self._subdir).mkdir(parents=True, exist_ok=True)
         for name, part in parts.items():
             path = folder / self._subdir / f"{name}.yaml"
-            path.write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+            path.write_text(masked_yaml(part), encoding="utf-8")
         _set(config.hydra, "output_subdir", None)
 
     def on_job_start(self, config: DictConfig, **_kwargs: Any) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.errors import GrammarParseError
 
 MASK = "***"
@@ -45,11 +47,7 @@ def masked(text: str) -> str:
     Known are the values of environment variables that are called as secrets are, and the passwords
     in those that hold URLs.
     """
-    text = _URL.sub(lambda found: f"{_begin(found, 'password')}@", text)
-    text = _KEYED.sub(lambda found: _begin(found, "value"), text)
-    for secret in _known(tuple(os.environ.items())):
-        text = text.replace(secret, MASK)
-    return text
+    return _masked(text, _secrets())
 
 
 def masked_values(values: Any, key: str = "") -> Any:
@@ -57,23 +55,20 @@ def masked_values(values: Any, key: str = "") -> Any:
 
     What is to be interpolated stays.
     """
-    if isinstance(values, dict):
-        return {name: masked_values(value, str(name)) for name, value in values.items()}
-    if isinstance(values, list):
-        return [masked_values(value, key) for value in values]
-    if isinstance(values, Path):
-        return Path(masked(str(values)))
-    if not isinstance(values, str) or values == "???" or _INTERPOLATIONS.fullmatch(values):
-        return values
-    if values and _SECRET_KEY.fullmatch(key):
-        return MASK
-    return _parsable(values, masked(values))
+    return _masked_values(values, key, _secrets())
 
 
-def masked_config(config: DictConfig) -> DictConfig:
-    """Gives a copy of the config, unresolved, with its texts masked as `masked_values` does."""
-    plain = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    return OmegaConf.create(masked_values(plain), flags={"allow_objects": True})
+def masked_yaml(values: Any) -> str:
+    """Writes a config, unresolved, or plain values, as OmegaConf does, but masked as above."""
+    if OmegaConf.is_config(values):
+        values = OmegaConf.to_container(values, resolve=False, enum_to_str=True)
+    return yaml.dump(
+        masked_values(values),
+        Dumper=get_omega_conf_dumper(),
+        default_flow_style=False,
+        allow_unicode=True,
+        sort_keys=False,
+    )
 
 
 class _MaskedRecord(logging.LogRecord):
@@ -93,10 +88,36 @@ def keep_out_of_logs() -> None:
     logging.setLogRecordFactory(_MaskedRecord)
 
 
+def _masked(text: str, secrets: list[str]) -> str:
+    text = _URL.sub(lambda found: f"{_begin(found, 'password')}@", text)
+    text = _KEYED.sub(lambda found: _begin(found, "value"), text)
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _masked_values(values: Any, key: str, secrets: list[str]) -> Any:
+    if isinstance(values, dict):
+        return {name: _masked_values(v, str(name), secrets) for name, v in values.items()}
+    if isinstance(values, list):
+        return [_masked_values(value, key, secrets) for value in values]
+    if isinstance(values, Path):
+        return Path(_masked(str(values), secrets))
+    if not isinstance(values, str) or values == "???" or _INTERPOLATIONS.fullmatch(values):
+        return values
+    if values and _SECRET_KEY.fullmatch(key):
+        return MASK
+    return _parsable(values, _masked(values, secrets))
+
+
 def _begin(found: re.Match[str], group: str) -> str:
     """Gives what stands before the secret, and a mask unless it is to be interpolated."""
     is_open = _INTERPOLATIONS.fullmatch(found[group])
     return f"{found['begin']}{found[group] if is_open else MASK}"
+
+
+def _secrets() -> list[str]:
+    return _known(tuple(os.environ.items()))
 
 
 @functools.lru_cache(maxsize=4)  # for one environment hundreds of texts are masked a trial

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from seqsweep.errors import ConfigError, first_line, reason
 from seqsweep.process.result import raised, returned
 from seqsweep.record import visible
-from seqsweep.secrets import masked, masked_config
+from seqsweep.secrets import masked, masked_yaml
 
 # RFC 3986, without percent-encoding: unreserved, reserved and the percent sign itself
 URL_LEGAL = string.ascii_letters + string.digits + "-._~:/?#[]@!$&'()*+,;=%"
@@ -113,7 +113,7 @@ def test_a_config_is_masked_without_being_resolved(monkeypatch):
             "path": Path("/a"),
         }
     )
-    shown = OmegaConf.to_container(masked_config(config), resolve=False)
+    shown = OmegaConf.to_container(OmegaConf.create(masked_yaml(config)), resolve=False)
     assert shown == {
         "uri": "http://me:***@host",
         "list": ["x", {"deep": "***"}],

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 
 from seqsweep.errors import SearchError
 from seqsweep.folders import make_folder
 from seqsweep.search.jobs import Jobs
-from seqsweep.secrets import masked_config
+from seqsweep.secrets import masked_yaml
 
 OWN_FILE = "multirun.yaml"  # a sweep's folder has it, as with Hydra's sweepers
 
@@ -94,7 +94,7 @@ class Claim:
 
     def keep(self) -> None:
         """Writes the config, without secrets, into the folder; in place, as that file is locked."""
-        OmegaConf.save(masked_config(self.jobs.master), self.jobs.folder / OWN_FILE)
+        (self.jobs.folder / OWN_FILE).write_text(masked_yaml(self.jobs.master), encoding="utf-8")
 
     def give_back(self) -> None:
         """Lets other sweeps take what this one has taken, and has not begun."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from omegaconf import OmegaConf
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.table import Table
 from seqsweep.folders import write_whole
 from seqsweep.search.display import short_names, show, show_params, show_value, show_values
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
-from seqsweep.secrets import masked_config
+from seqsweep.secrets import masked_yaml
 
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
@@ -165,7 +164,7 @@ def write_results(
         results |= {"best_params": dict(trial.params), "best_value": trial.value}
         results |= {"best_trial": trial.number, **_more(trial, evaluated)}
     path = folder / "optimization_results.yaml"
-    write_whole(path, OmegaConf.to_yaml(masked_config(OmegaConf.create(results))).encode())
+    write_whole(path, masked_yaml(results).encode())
     return path
 
 
