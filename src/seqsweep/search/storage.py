@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import re
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -16,14 +19,25 @@ import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.stores import make_whole, sqlite_url
 
 SQLITE_TIMEOUT_S = 60
+LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
 BEATS = 4  # of a running trial within the grace period
+
+READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
+# The rows that make up a trial, by the names that Optuna's model has for them.
+PARTS = {
+    "params": models.TrialParamModel,
+    "values": models.TrialValueModel,
+    "user_attributes": models.TrialUserAttributeModel,
+    "system_attributes": models.TrialSystemAttributeModel,
+    "intermediate_values": models.TrialIntermediateValueModel,
+}
 
 # Hears of a trial that has failed because its worker was not heard of any more.
 OnLost = Callable[[optuna.Study, FrozenTrial], None]
@@ -45,6 +59,7 @@ class Storage(RDBStorage):
         engine_kwargs: dict[str, Any] | None = None,
     ) -> None:
         self._own: set[int] = set()
+        self._next_look = 0.0
         braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
@@ -67,9 +82,58 @@ class Storage(RDBStorage):
             super().record_heartbeat(trial_id)
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        """Gives the trials that were not heard of; none of this process, which may have slept."""
+        """Gives the trials that were not heard of; none of this process, which may have slept.
+
+        Optuna asks at the start of each trial; short ones need not all look.
+        """
+        if time.monotonic() < self._next_look:
+            return []
+        self._next_look = time.monotonic() + LOOK_S
         stale = super()._get_stale_trial_ids(study_id)
         return [trial_id for trial_id in stale if trial_id not in self._own]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Gives the trial.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        found = self._read(models.TrialModel.trial_id == trial_id)
+        if not found:
+            raise KeyError(f"no trial has the id {trial_id}")
+        return found[0]
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Gives the trials of the study whose ids are among those, or greater."""
+        trial = models.TrialModel
+        wanted = [i for i in included_trial_ids if i <= trial_id_greater_than]
+        where = [trial.study_id == study_id, trial.trial_id > trial_id_greater_than]
+        if wanted:
+            where[1] = sqlalchemy.or_(where[1], trial.trial_id.in_(wanted))
+        if states is not None:
+            where.append(trial.state.in_(states))
+        return self._read(*where)
+
+    def _read(self, *where: sqlalchemy.ColumnElement[bool]) -> list[FrozenTrial]:
+        """Reads trials, in order, without SQLAlchemy's objects: a third of the time."""
+        rows = sqlalchemy.select(models.TrialModel.__table__).where(*where)
+        with self.engine.connect().execution_options(**READS) as connection:
+            trials = connection.execute(rows.order_by(models.TrialModel.trial_id)).all()
+            parts = {name: _parts(connection, model, where) for name, model in PARTS.items()}
+        return [
+            self._build_frozen_trial_from_trial_model(
+                SimpleNamespace(
+                    **row._mapping, **{name: part[row.trial_id] for name, part in parts.items()}
+                )
+            )
+            for row in trials
+        ]
 
     def now(self) -> datetime:
         """Gives the time by the store's clock, which all hosts share."""
@@ -109,6 +173,18 @@ class Storage(RDBStorage):
                 .values(value_json=json.dumps(new))
             )
             return connection.execute(swapped).rowcount == 1
+
+
+def _parts(
+    connection: sqlalchemy.Connection, model: Any, where: Iterable[sqlalchemy.ColumnElement[bool]]
+) -> dict[int, list[sqlalchemy.Row]]:
+    """Gives the rows of one kind by their trial's id."""
+    table = model.__table__
+    joined = table.join(models.TrialModel.__table__)
+    found = collections.defaultdict(list)
+    for row in connection.execute(sqlalchemy.select(table).select_from(joined).where(*where)):
+        found[row.trial_id].append(row)
+    return found
 
 
 def _now(connection: sqlalchemy.Connection) -> datetime:
@@ -177,4 +253,5 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    is_read = READS.items() <= connection.get_execution_options().items()
+    connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")
