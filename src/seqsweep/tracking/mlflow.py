@@ -19,6 +19,7 @@ import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -30,7 +31,10 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils import mlflow_tags
+from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
@@ -41,9 +45,10 @@ from seqsweep.tracking.base import KEY, SWEEP, TRIAL
 from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
 
-# MLflow's own limits for one call of log_batch.
-MOST_METRICS = 1000
+# MLflow's own limits for one call of log_batch; of all kinds together it takes 1000.
+MOST_METRICS = 900
 MOST_PARAMS = 100
+BATCHED = ("log", "tag", "end")  # what several entries in a row may say to be sent together
 STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 OF_THE_END = ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by")  # tags
 # A request that fails is repeated by the outbox, so MLflow's own 7 tries of up to 120 s are not
@@ -54,7 +59,7 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT
 class MlflowStore:
     """One experiment of an MLflow store.
 
-    The methods that an `Entry` names, `start` to `end`, may be called again after a failure.
+    What an `Entry` says may be done again after a failure.
 
     Attributes:
         ids: MLflow's id of each run that is known, by key.
@@ -67,6 +72,7 @@ class MlflowStore:
         self.ids: dict[str, str] = {}
         self.models: dict[str, str] = {}
         self._doubtful: set[str] = set()
+        self._places: dict[str, str] = {}  # of the files of the runs that were started here
         self.uri = uri
         self.folder = folder
         self._client = client
@@ -97,7 +103,7 @@ class MlflowStore:
         return cls(client, experiment_id, uri, folder)
 
     def do(self, entries: Sequence[Entry], *, is_doubtful: bool = False) -> None:
-        """Does what an entry says; several must be of points of one run.
+        """Does what an entry says; several must be of one run, and each `BATCHED`.
 
         `is_doubtful` says that it may have been done before.
 
@@ -107,9 +113,8 @@ class MlflowStore:
         """
         first = entries[0]
         with told_of(self.uri):
-            if first.what == "log":
-                points = [point for entry in entries for point in entry.arguments["points"]]
-                self.log(first.run, points)
+            if first.what in BATCHED:
+                self._batch(first.run, entries)
             elif first.what in ("start", "add_model"):
                 getattr(self, first.what)(first.run, is_doubtful=is_doubtful, **first.arguments)
             else:
@@ -166,32 +171,52 @@ class MlflowStore:
                 self._experiment_id, start_time=time_ms, tags=tags, run_name=name
             )
             self.ids[key] = run.info.run_id
+            self._places[key] = run.info.artifact_uri
         logged = [Param(_key(param), value) for param, value in params.items()]
-        for start in range(0, len(logged), MOST_PARAMS):
-            self._client.log_batch(self.ids[key], params=logged[start : start + MOST_PARAMS])
+        for part in _parts(logged, MOST_PARAMS):
+            self._client.log_batch(self.ids[key], params=part)
 
-    def log(self, key: str, points: Sequence[Sequence[Any]], **of_a_model: str) -> None:
-        """Adds points `(name, value, step, time_ms)` to curves; one that is there stays once."""
-        metrics = [
-            Metric(name, value, time_ms, step, **of_a_model)
-            for name, value, step, time_ms in points
-        ]
-        run_id = self._id(key)
-        for start in range(0, len(metrics), MOST_METRICS):
-            self._client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+    def _batch(self, key: str, entries: Sequence[Entry]) -> None:
+        """Adds points to curves and sets tags, in one request; the last entry may end the run."""
+        said = [entry.arguments for entry in entries]
+        tags = {name: text for each in said for name, text in each.get("tags", {}).items()}
+        points = [point for each in said for point in each.get("points", ())]
+        self._log(self._id(key), points, tags)
+        if entries[-1].what == "end":
+            self._end(key, STATES[tags["seqsweep.outcome"]], said[-1]["time_ms"])
 
-    def tag(self, key: str, *, tags: Mapping[str, str]) -> None:
-        """Sets tags."""
-        texts = [RunTag(name, value) for name, value in tags.items()]
-        self._client.log_batch(self._id(key), tags=texts)
+    def _log(
+        self,
+        run_id: str,
+        points: Sequence[Sequence[Any]],
+        tags: Mapping[str, str],
+        *,
+        model_id: str | None = None,
+    ) -> None:
+        """Logs points `(name, value, step, time_ms)`; one that is there stays once."""
+        model = {} if model_id is None else {"model_id": model_id, "run_id": run_id}
+        metrics = [Metric(name, value, time, step, **model) for name, value, step, time in points]
+        first, *rest = _parts(metrics, MOST_METRICS) or [[]]
+        self._client.log_batch(run_id, first, tags=[RunTag(*tag) for tag in tags.items()])
+        for part in rest:
+            self._client.log_batch(run_id, part)
+
+    def _end(self, key: str, status: str, time_ms: int) -> None:
+        """Closes the run; of what may have been asked for twice there is then one."""
+        self._client.set_terminated(self._id(key), status, end_time=time_ms)
+        if key in self._doubtful:
+            self._delete_doubles(key)
 
     def add_file(self, key: str, *, path: str) -> None:
         """Keeps a copy of the file `path`."""
-        self._client.log_artifact(self._id(key), path)
+        self._files_of(key).log_artifact(path)
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
-        self._client.log_text(self._id(key), text, file_name)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, file_name)
+            path.write_text(text, encoding="utf-8")
+            self.add_file(key, path=str(path))
 
     def add_model(
         self, key: str, *, folder: str, results: Sequence[Sequence[Any]], is_doubtful: bool
@@ -212,10 +237,10 @@ class MlflowStore:
         description.model_id = description.model_uuid = model.model_id
         description.artifact_path = model.artifact_location
         write_whole(Path(folder) / "MLmodel", description.to_yaml().encode())
-        self._client.log_model_artifacts(model.model_id, folder)
+        self._files_at(model.artifact_location).log_artifacts(folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        self.log(key, results, model_id=model.model_id, run_id=run_id)
+        self._log(run_id, results, {}, model_id=model.model_id)
         self.models[key] = model.model_id
 
     def reopen(self, key: str) -> None:
@@ -226,14 +251,6 @@ class MlflowStore:
         for tag in OF_THE_END:
             if tag in tags:
                 self._client.delete_tag(run_id, tag)
-
-    def end(self, key: str, *, tags: Mapping[str, str], time_ms: int) -> None:
-        """Closes the run: FINISHED, KILLED where it was pruned, FAILED with its reason."""
-        self.tag(key, tags=tags)
-        status = STATES[tags["seqsweep.outcome"]]
-        self._client.set_terminated(self._id(key), status, end_time=time_ms)
-        if key in self._doubtful:
-            self._delete_doubles(key)
 
     def page(self) -> str:
         """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
@@ -257,6 +274,16 @@ class MlflowStore:
         if (run_id := self.find(key)) is None:
             raise TrackingError(f"the MLflow store {masked(self.uri)} has lost a run")
         return run_id
+
+    def _files_of(self, key: str) -> ArtifactRepository:
+        """Gives the place of a run's files; MLflow's client would read the whole run for it."""
+        if key not in self._places:
+            self._places[key] = self._client.get_run(self._id(key)).info.artifact_uri
+        return self._files_at(self._places[key])
+
+    def _files_at(self, place: str) -> ArtifactRepository:
+        place = add_databricks_profile_info_to_artifact_uri(place, self.uri)
+        return get_artifact_repository(place, tracking_uri=self.uri)
 
     def _delete_doubles(self, key: str) -> None:
         """Deletes the runs that requests have made of which no answer came in time."""
@@ -310,6 +337,10 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         if (found := client.get_experiment_by_name(name)) is None:
             raise
         return found.experiment_id
+
+
+def _parts(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
+    return [items[start : start + most] for start in range(0, len(items), most)]
 
 
 def _key(key: str) -> str:

@@ -27,7 +27,7 @@ from seqsweep.record import counted
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 from seqsweep.tracking.failures import StoreAway
 from seqsweep.tracking.journal import Entry, Journal
-from seqsweep.tracking.mlflow import MOST_METRICS, MlflowStore
+from seqsweep.tracking.mlflow import BATCHED, MOST_METRICS, MlflowStore
 
 SETTLE_S = 5.0  # how long the end of a trial waits for a slow store
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0  # between two requests to a store that is away
@@ -232,12 +232,13 @@ class Outbox(Tracking):
             is_doubtful = self._has_sent(len(entries)) and is_doubtful
 
     def _together(self) -> list[Entry]:
-        """Gives the first entry that waits, with the points of the same run that follow it."""
+        """Gives the first entry that waits, with those of its run that can be sent with it."""
         first, *rest = itertools.islice(self._waiting, MOST_METRICS)
         entries, n_points = [first], len(first.arguments.get("points", ()))
-        for entry in rest if first.what == "log" else ():
+        for entry in rest if first.what in BATCHED else ():
             n_points += len(entry.arguments.get("points", ()))
-            if entry.what != "log" or entry.run != first.run or n_points > MOST_METRICS:
+            is_over = entries[-1].what == "end" or n_points > MOST_METRICS
+            if is_over or entry.what not in BATCHED or entry.run != first.run:
                 break
             entries.append(entry)
         return entries
