@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
-from seqsweep.record import counted, text
+from seqsweep.record import counted, text, visible
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, once
 from seqsweep.search.holder import let_go
@@ -104,12 +105,14 @@ def run(plan: Plan, console: Console) -> int:
         UserError: a store or a folder cannot be used.
     """
     storage = plan.open_storage()
-    preload(plan.settings.preload, plan.folder / "preload.log")
+    preload(plan.settings.preload, visible(plan.jobs.base, []), plan.folder / "preload.log")
     forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking, plan.folder)
         if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
             raise TrackingError(unsent)
+        gc.freeze()  # all that is imported by now stays
+        gc.enable()
         study = plan.begin(storage)
     sweep_run = _open_run(plan, study, tracking)
     stop: Stop | None = None

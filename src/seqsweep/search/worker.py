@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,7 @@ from seqsweep.search.room import named, says_full, with_more_room
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, settled
+from seqsweep.search.storage import LOOK_S
 from seqsweep.search.study import (
     can_prune,
     make_pruner,
@@ -101,6 +103,7 @@ class Session:
         self._tracking.tell(self._display.note)
         self._front = Front(self._study)
         self._suggesting = threading.Lock()
+        self._next_heed = 0.0
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
@@ -148,7 +151,9 @@ class Session:
             self._display.note(
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
-        self._heed_another_sweep()
+        if time.monotonic() > self._next_heed:
+            self._next_heed = time.monotonic() + LOOK_S
+            self._heed_another_sweep()
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
@@ -168,15 +173,17 @@ class Session:
                 outcome = self._runner.fail(trial, params, failed)
             if isinstance(outcome, Failed):
                 outcome = self._heed_a_full_disk(outcome)
-            is_lost = self._is_lost(trial)
+            stored = self._study._storage.get_trial(trial._trial_id)
+            # Others take it for lost where this process was suspended and is not heard of
+            is_lost = stored.state is not TrialState.RUNNING
             if is_lost:
                 outcome = Failed(SILENT)
             else:
                 self._runner.name_runs(trial)
-            is_retried = not is_lost and self._retry(trial, outcome)
+            is_retried = not is_lost and self._retry(stored, outcome)
             shown.ended(
                 outcome,
-                best=self._is_best(trial, outcome),
+                best=self._is_best(stored, outcome),
                 retry_of=trial.user_attrs.get(RETRY_OF),
                 is_retried=is_retried,
             )
@@ -201,7 +208,7 @@ class Session:
             self._budget.stop(Stop("function", outcome.reason, is_failure=True))
         return outcome
 
-    def _is_best(self, trial: optuna.Trial, outcome: Outcome) -> bool:
+    def _is_best(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         is_kept = isinstance(outcome, Completed) and is_feasible(trial)
         return is_kept and self._front.improves(outcome.values)
 
@@ -210,15 +217,14 @@ class Session:
         finished = self._trials(TrialState.COMPLETE, TrialState.PRUNED)
         return next((trial for trial in finished if trial.params == params), None)
 
-    def _retry(self, trial: optuna.Trial, outcome: Outcome) -> bool:
+    def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
             return False
-        stored = self._stored(trial)
-        tries = stored.user_attrs.get(TRIES, 1)
+        tries = trial.user_attrs.get(TRIES, 1)
         if tries > self._settings.max_retries:
             return False
-        run_again(self._study, stored, tries + 1)
+        run_again(self._study, trial, tries + 1)
         return True
 
     def _heed_a_full_disk(self, outcome: Failed) -> Failed:
@@ -229,10 +235,6 @@ class Session:
             says = with_more_room(outcome.reason, plan.places, plan.how_to_go_on)
             self._budget.stop(Stop("storage", says, is_failure=True))
         return outcome
-
-    def _is_lost(self, trial: optuna.Trial) -> bool:
-        """Says whether others took the trial for lost, as a suspended process is not heard of."""
-        return self._stored(trial).state is not TrialState.RUNNING
 
     def _heed_another_sweep(self) -> None:
         """Ends this sweep where another one goes on with its study."""
@@ -259,9 +261,6 @@ class Session:
         """Closes the run of a trial that others ended or ran."""
         if key := trial.user_attrs.get(RUN_KEY):
             self._tracking.run(key).end(outcome)
-
-    def _stored(self, trial: optuna.Trial) -> FrozenTrial:
-        return self._study._storage.get_trial(trial._trial_id)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
