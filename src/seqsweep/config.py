@@ -84,6 +84,7 @@ class LstmConfig:
     name: Literal["lstm"]
     n_hidden: Count
     forget_bias: Number
+    products: Literal["float32", "bfloat16"]
     dropout: Fraction
 
 
@@ -169,6 +170,7 @@ class DevicesConfig:
 
     name: Literal["auto", "cpu", "gpu"]
     threads: Count
+    trials_per_gpu: Count
 
 
 Objective = Literal["val_accuracy", "val_loss", "n_parameters"]

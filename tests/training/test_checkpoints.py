@@ -22,7 +22,7 @@ from seqsweep.trial.reporting import ChannelReporter
 from seqsweep.trial.train import train
 
 N_STRETCHES = 16  # 32 gradient steps: a point after each second, a validation after each fourth
-LSTM = {"name": "lstm", "n_hidden": 5, "forget_bias": 1.0, "dropout": 0.0}
+LSTM = {"name": "lstm", "n_hidden": 5, "forget_bias": 1.0, "products": "float32", "dropout": 0.0}
 GRU = {"name": "gru", "n_hidden": 5, "update_bias": 1.0, "reset_after": True, "dropout": 0.0}
 NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "log_model": False, "wait": 0}
 VALUES = {
@@ -51,7 +51,7 @@ VALUES = {
         "checkpoint_every_s": 0,
     },
     "tracking": {**NONE, "hidden": []},
-    "devices": {"name": "cpu", "threads": 1},
+    "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
 }
 
 
@@ -270,7 +270,7 @@ def test_where_it_runs_and_what_is_shown_is_the_same_training(dataset):
     elsewhere = config(
         root="/q",
         tracking={**VALUES["tracking"], "dir": "/q"},
-        devices={"name": "cpu", "threads": 2},
+        devices={"name": "cpu", "threads": 2, "trials_per_gpu": 3},
         display="lines",
         test_len=3,
         checkpoint_every_s=60,

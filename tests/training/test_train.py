@@ -67,7 +67,7 @@ def config(**changes) -> Config:
             "wait": 0,
             "hidden": [],
         },
-        "devices": {"name": "cpu", "threads": 1},
+        "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
     }
     for key, value in changes.items():
         *path, last = key.split("__")
@@ -80,7 +80,13 @@ def config(**changes) -> Config:
 
 GRU = {"name": "gru", "n_hidden": 12, "update_bias": 1.0, "reset_after": True, "dropout": 0.0}
 MODELS = {
-    "lstm": {"name": "lstm", "n_hidden": 12, "forget_bias": 1.0, "dropout": 0.0},
+    "lstm": {
+        "name": "lstm",
+        "n_hidden": 12,
+        "forget_bias": 1.0,
+        "products": "float32",
+        "dropout": 0.0,
+    },
     "gru": GRU,
     "gru, reset before": {**GRU, "reset_after": False},
 }

@@ -62,6 +62,7 @@ def test_no_dataclass_has_a_default_beside_the_one_in_yaml():
     [
         ("model.n_hidden", 128),
         ("model.forget_bias", 1.0),
+        ("model.products", "float32"),
         ("optimizer.learning_rate", 0.001),
         ("training.batch_size", 128),
         ("training.epochs", 5),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
+from tensorflow import raw_ops as raw
 
 from seqsweep.models.kernels import glorot_kernels
+
+TOGETHER = 7  # steps whose share of the weights' gradient is one product
 
 
 class BasicLSTM(keras.layers.Layer):
@@ -13,14 +19,24 @@ class BasicLSTM(keras.layers.Layer):
 
     The weights have the names, shapes and gate order (i, f, c, o) of keras.layers.LSTM. They start
     as those of TensorFlow 1's `BasicLSTMCell`: Glorot uniform over the whole
-    [features + units, 4·units] kernel, biases zero but for the forget gate's.
+    [features + units, 4·units] kernel, biases zero but for the forget gate's. While it trains, the
+    factors of its matrix products are of the type `products`.
     """
 
-    def __init__(self, units: int, *, forget_bias: float, seed: int, **kwargs) -> None:
+    def __init__(
+        self,
+        units: int,
+        *,
+        forget_bias: float,
+        seed: int,
+        products: str = "float32",
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.forget_bias = forget_bias
         self.seed = seed
+        self.products = tf.as_dtype(products)
 
     def build(self, input_shape: tuple[int | None, int, int]) -> None:
         """Makes the weights."""
@@ -30,24 +46,36 @@ class BasicLSTM(keras.layers.Layer):
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(n, 4 * n), initializer=below
         )
-        self.bias = self.add_weight(name="bias", shape=(4 * n,), initializer=self._first_bias)
+        bias = first_bias(self.forget_bias)
+        self.bias = self.add_weight(name="bias", shape=(4 * n,), initializer=bias)
 
-    def _first_bias(self, shape: tuple[int], dtype: str) -> tf.Tensor:
-        return tf.repeat(tf.constant([0, self.forget_bias, 0, 0], dtype), shape[0] // 4)
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Gives the last output."""
         weights = (self.kernel, self.recurrent_kernel, self.bias)
-        return lstm_last_output(x, *map(tf.convert_to_tensor, weights))
+        products = self.products if training else None
+        return lstm_last_output(x, *map(tf.convert_to_tensor, weights), products=products)
 
     def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple:
         """Gives (batch, units); without it Keras traces all the steps only to learn this."""
         return (input_shape[0], self.units)
 
 
-@tf.custom_gradient
+def first_bias(of_forget_gate: float) -> Callable[..., tf.Tensor]:
+    """Gives the initialiser of the biases, zero but for the forget gate's."""
+
+    def bias(shape: tuple[int, ...], dtype: str) -> tf.Tensor:
+        return tf.repeat(tf.constant([0, of_forget_gate, 0, 0], dtype), shape[0] // 4)
+
+    return bias
+
+
 def lstm_last_output(
-    x: tf.Tensor, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    bias: tf.Tensor,
+    *,
+    products: tf.DType | None = None,
 ) -> tf.Tensor:
     """Gives the last output of an LSTM that starts from zeros, (batch, n).
 
@@ -60,50 +88,91 @@ def lstm_last_output(
         kernel: (features, 4n), the gates in the order i, f, c, o.
         recurrent_kernel: (n, 4n), likewise.
         bias: (4n,), likewise.
+        products: the type of the factors of matrix products, that of `x` where it is None. All
+            else, as the state and the sums over steps, stays in the type of `x`.
     """
-    steps, features = x.shape[1:]  # T, F
-    batch, n = tf.shape(x)[0], recurrent_kernel.shape[0]  # B, n
+    products = products or x.dtype
+
+    @tf.custom_gradient
+    def last_output(
+        x: tf.Tensor, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor
+    ) -> tf.Tensor:
+        weights = _transposed(tf.concat([kernel, bias[None], recurrent_kernel], 0))
+        h, kept = _forward(x, tf.cast(weights, products))
+
+        def gradient(d_last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+            recurrent = tf.cast(recurrent_kernel, products)
+            d_weights, dzs = _backward(tf.transpose(d_last), recurrent, kept)
+            sizes = [kernel.shape[0], 1, recurrent_kernel.shape[0]]
+            d_kernel, d_bias, d_recurrent = tf.split(tf.transpose(d_weights), sizes)
+            dz = tf.cast(tf.stack(dzs), x.dtype)  # [T, 4n, B]
+            dx = tf.einsum("fz,tzb->btf", kernel, dz)  # pruned where nobody asks for it
+            return dx, d_kernel, d_recurrent, d_bias[0]
+
+        return tf.transpose(h), gradient
+
+    return last_output(x, kernel, recurrent_kernel, bias)
+
+
+class _Step(NamedTuple):
+    """What the gradient needs of a step, columns are samples."""
+
+    inputs: tf.Tensor  # [F+1+n, B]: the row of the image, 1, the last output; of the products' type
+    i: tf.Tensor  # [n, B], as all below
+    f: tf.Tensor
+    g: tf.Tensor
+    o: tf.Tensor
+    c_before: tf.Tensor
+    tanh_c: tf.Tensor
+
+
+def _forward(x: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, list[_Step]]:
+    """Gives the last output [n, B] and what was kept of each step; `weights` is [4n, F+1+n]."""
+    steps, batch, n = x.shape[1], tf.shape(x)[0], weights.shape[0] // 4
+    products = weights.dtype
+    ones = tf.ones([steps, 1, batch], products)
+    x1 = tf.concat([tf.cast(tf.transpose(x, [1, 2, 0]), products), ones], axis=1)  # [T, F+1, B]
     rows = tf.constant(0)  # the axis, once: a literal is a node of its own in every step
-
-    weights = _transposed(tf.concat([kernel, bias[None], recurrent_kernel], rows))  # [4n, F+1+n]
-    ones = tf.ones([steps, 1, batch], x.dtype)
-    x1 = tf.concat([tf.transpose(x, [1, 2, 0]), ones], axis=1)  # [T, F+1, B]
-
-    h = c = tf.zeros([n, batch], x.dtype)  # [n, B]
+    h = c = tf.zeros([n, batch], x.dtype)
     kept = []
     for x1_t in tf.unstack(x1):
-        x1h = tf.concat([x1_t, h], rows)  # [F+1+n, B]
-        z = weights @ x1h  # [4n, B]
-        i, f, g, o = tf.raw_ops.Split(axis=rows, value=z, num_split=4)  # [n, B] each
-        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-        c_before, c = c, f * c + i * g  # [n, B]
-        tanh_c = tf.tanh(c)
-        h = o * tanh_c  # [n, B]
-        kept.append((x1h, i, f, g, o, c_before, tanh_c))
+        x1h = tf.concat([x1_t, tf.cast(h, products)], rows)  # [F+1+n, B]
+        z = tf.cast(raw.MatMul(a=weights, b=x1h), x.dtype)  # [4n, B]
+        i, f, g, o = raw.Split(axis=rows, value=z, num_split=4)  # [n, B] each
+        i, f, g, o = raw.Sigmoid(x=i), raw.Sigmoid(x=f), raw.Tanh(x=g), raw.Sigmoid(x=o)
+        c_before, c = c, f * c + i * g
+        tanh_c = raw.Tanh(x=c)
+        h = o * tanh_c
+        kept.append(_Step(x1h, i, f, g, o, c_before, tanh_c))
+    return h, kept
 
-    def gradient(d_last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        sigmoid_grad, tanh_grad = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
-        dh = tf.transpose(d_last)  # [n, B]
-        dc = tf.zeros_like(dh)
-        dzs = []  # gradients before the activations, last step first
-        for _, i, f, g, o, c_before, tanh_c in reversed(kept):
-            dc += tanh_grad(y=tanh_c, dy=dh * o)  # [n, B]
-            di = sigmoid_grad(y=i, dy=dc * g)
-            df = sigmoid_grad(y=f, dy=dc * c_before)
-            dg = tanh_grad(y=g, dy=dc * i)
-            do = sigmoid_grad(y=o, dy=dh * tanh_c)
-            dzs.append(tf.concat([di, df, dg, do], rows))  # [4n, B]
-            dh = recurrent_kernel @ dzs[-1]  # [n, B]
-            dc *= f
 
-        dz = tf.concat(dzs[::-1], axis=1)  # [4n, T·B]
-        inputs = tf.concat([x1h for x1h, *_ in kept], axis=1)  # [F+1+n, T·B]
-        d_weights = tf.transpose(tf.matmul(dz, inputs, transpose_b=True))  # [F+1+n, 4n]
-        d_kernel, d_bias, d_recurrent = tf.split(d_weights, [features, 1, n])
-        dx = tf.reshape(kernel @ dz, [features, steps, batch])  # pruned where nobody asks for it
-        return tf.transpose(dx, [2, 1, 0]), d_kernel, d_recurrent, d_bias[0]
+def _backward(
+    dh: tf.Tensor, recurrent_kernel: tf.Tensor, kept: list[_Step]
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Gives the gradients of the weights, [4n, F+1+n], and before the activations, [4n, B] a step.
 
-    return tf.transpose(h), gradient
+    The weights' are products over `TOGETHER` steps: their factors are still in the cache then.
+    """
+    products, rows = recurrent_kernel.dtype, tf.constant(0)
+    dc = tf.zeros_like(dh)
+    dzs: list[tf.Tensor] = []  # last step first
+    d_weights = []
+    for t, step in reversed(list(enumerate(kept))):
+        dc += raw.TanhGrad(y=step.tanh_c, dy=dh * step.o)  # [n, B]
+        di = raw.SigmoidGrad(y=step.i, dy=dc * step.g)
+        df = raw.SigmoidGrad(y=step.f, dy=dc * step.c_before)
+        dg = raw.TanhGrad(y=step.g, dy=dc * step.i)
+        do = raw.SigmoidGrad(y=step.o, dy=dh * step.tanh_c)
+        dzs.append(tf.cast(tf.concat([di, df, dg, do], rows), products))  # [4n, B]
+        dh = tf.cast(raw.MatMul(a=recurrent_kernel, b=dzs[-1]), dh.dtype)  # [n, B]
+        dc *= step.f
+        if t % TOGETHER == 0:
+            some = kept[t : t + TOGETHER]
+            dz = tf.concat(dzs[: -len(some) - 1 : -1], 1)  # [4n, TOGETHER·B]
+            inputs = tf.concat([step.inputs for step in some], 1)  # [F+1+n, TOGETHER·B]
+            d_weights.append(tf.cast(raw.MatMul(a=dz, b=inputs, transpose_b=True), dh.dtype))
+    return tf.add_n(d_weights), dzs[::-1]
 
 
 def _transposed(weights: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,7 @@ def logits(model: keras.Model) -> keras.Model:
 
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, BasicLSTM):
+    if isinstance(layer, BasicLSTM | keras.layers.LSTM):
         return keras.layers.LSTM(layer.units)
     if isinstance(layer, keras.layers.GRU):  # without our initialisers
         return keras.layers.GRU(layer.units, reset_after=layer.reset_after)

@@ -23,7 +23,9 @@ class Slot:
 
 
 def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
-    """Gives `n_jobs` slots over the devices; None is one a GPU, or one for each set of CPU threads.
+    """Gives `n_jobs` slots over the devices; None is as many as the devices are to have.
+
+    That is `trials_per_gpu` on each GPU, or without one a slot for each set of CPU threads.
 
     Raises:
         ConfigError: a GPU is asked for and there is none.
@@ -35,7 +37,8 @@ def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
             "devices=cpu, or hydra.sweeper.devices.name=cpu in an app without that group"
         )
     if gpus:
-        shares = [gpus[i % len(gpus)] for i in range(n_jobs or len(gpus))]
+        count = n_jobs or len(gpus) * devices.trials_per_gpu
+        shares = [gpus[i % len(gpus)] for i in range(count)]
         return [
             Slot(f"gpu:{gpu}", _seeing(gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")) for gpu in shares
         ]

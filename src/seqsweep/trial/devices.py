@@ -5,7 +5,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from seqsweep.config import DevicesConfig
+from seqsweep.models.lstm import Device
 from seqsweep.trial.quiet import no_stderr
+
+
+def device() -> Device:
+    """Says on what this process trains."""
+    return "gpu" if tf.config.get_visible_devices("GPU") else "cpu"
 
 
 def configure_devices(config: DevicesConfig) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from seqsweep import models
-from seqsweep.config import AdamConfig, Config
+from seqsweep.config import Config
 from seqsweep.data import Dataset, Split
 from seqsweep.errors import UserError
 from seqsweep.process.channel import TrialPruned
+from seqsweep.trial.adam import Adam
+from seqsweep.trial.devices import device
 from seqsweep.trial.kept import Kept, Scores, Trained
 from seqsweep.trial.reporting import Reporter
 from seqsweep.trial.schedule import Batches, Schedule
@@ -81,14 +83,14 @@ class Training:
             input_shape=dataset.input_shape,
             n_classes=dataset.n_classes,
             seed=config.seed,
+            device=device(),
         )
         self.schedule = Schedule(config.training, len(dataset.train.y))
         self.kept = Kept(config)
         self.step = 0
         batch_size = config.training.batch_size
         self._batches = Batches(self.schedule.n_train, batch_size, config.seed)
-        self._optimizer = make_optimizer(config.optimizer)
-        self._optimizer.build(self.model.trainable_variables)
+        self._optimizer = Adam(config.optimizer, self.model.trainable_variables)
         self._run_steps = make_steps(self.model, self._optimizer, dataset.train, batch_size)
 
     def run_to(self, step: int) -> np.ndarray:
@@ -99,11 +101,11 @@ class Training:
         return order[-1]
 
     def state(self) -> dict[str, Any]:
-        """Gives what `restore` needs; `model.variables` are the weights and dropout's state."""
+        """Gives what `restore` needs."""
         return {
             "step": self.step,
-            "model": [np.asarray(v.value) for v in self.model.variables],
-            "optimizer": [np.asarray(v.value) for v in self._optimizer.variables],
+            "model": [np.asarray(v.value) for v in models.variables_of(self.model)],
+            "optimizer": [np.asarray(v) for v in self._optimizer.variables],
             "batches": self._batches.state(),
             "kept": self.kept.state(),
         }
@@ -112,7 +114,7 @@ class Training:
         """Puts everything as it was when `state` was taken."""
         self.step = state["step"]
         for variables, values in (
-            (self.model.variables, state["model"]),
+            (models.variables_of(self.model), state["model"]),
             (self._optimizer.variables, state["optimizer"]),
         ):
             for variable, value in zip(variables, values, strict=True):
@@ -127,7 +129,7 @@ def just_used(train: Split, indices: np.ndarray) -> Split:
 
 
 def make_steps(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, train: Split, batch_size: int
+    model: keras.Model, optimizer: Adam, train: Split, batch_size: int
 ) -> Callable[[tf.Tensor], None]:
     """Gives the function that trains on batches of indices, int32 (steps, batch_size).
 
@@ -146,19 +148,12 @@ def make_steps(
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply(gradients, model.trainable_variables)
+            optimizer.apply(gradients)
             return number + 1
 
         tf.while_loop(lambda number: number < tf.shape(order)[0], run_step, [tf.constant(0)])
 
     return run_steps
-
-
-def make_optimizer(config: AdamConfig) -> keras.optimizers.Optimizer:
-    """Builds the optimizer."""
-    return keras.optimizers.Adam(
-        config.learning_rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon
-    )
 
 
 class Evaluator:

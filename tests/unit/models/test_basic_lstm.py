@@ -12,7 +12,15 @@ from seqsweep.models.basic_lstm import BasicLSTM, lstm_last_output
 FORGET_BIAS = 0.7
 
 # batch, steps, features, n_hidden
-SHAPES = [(3, 5, 4, 6), (1, 4, 3, 2), (3, 1, 2, 4), (2, 3, 4, 1), (4, 2, 1, 3), (1, 1, 1, 1)]
+SHAPES = [
+    (3, 5, 4, 6),
+    (1, 4, 3, 2),
+    (3, 1, 2, 4),
+    (2, 3, 4, 1),
+    (4, 2, 1, 3),
+    (1, 1, 1, 1),
+    (2, 16, 3, 2),
+]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
@@ -163,3 +171,35 @@ def test_weights_have_the_names_shapes_and_order_of_keras_lstm():
     described = [[(w.path.rsplit("/")[-1], w.shape) for w in x.weights] for x in (ours, theirs)]
     assert described[0] == described[1]
     assert ours.compute_output_shape((None, 4, 3)) == theirs.compute_output_shape((None, 4, 3))
+
+
+def test_products_of_bfloat16_change_output_and_gradients_by_its_rounding_alone():
+    arguments, direction = random_arguments((8, 28, 28, 16), np.float32)
+    arguments[1:] = [argument / 4 for argument in arguments[1:]]  # as after Glorot's start
+
+    def rounded(*arguments):
+        return lstm_last_output(*arguments, products=tf.bfloat16)
+
+    exact, narrow = (f(*map(tf.constant, arguments)) for f in (lstm_last_output, rounded))
+    assert narrow.dtype == tf.float32
+    assert 1e-5 < np.abs(narrow - exact).max() < 0.05
+    for gradient, expected in zip(
+        gradients_along(direction, rounded, arguments),
+        gradients_along(direction, lstm_last_output, arguments),
+        strict=True,
+    ):
+        assert gradient.dtype == tf.float32
+        error = np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
+        assert 1e-4 < error < 0.03
+
+
+def test_only_training_rounds_its_products():
+    x = np.random.default_rng(0).random((4, 5, 3), np.float32)
+    layers = {
+        products: BasicLSTM(6, forget_bias=1.0, seed=0, products=products)
+        for products in ("float32", "bfloat16")
+    }
+    exact, narrow = layers["float32"], layers["bfloat16"]
+    np.testing.assert_array_equal(narrow(x), exact(x))
+    np.testing.assert_array_equal(exact(x, training=True), exact(x))
+    assert np.abs(narrow(x, training=True) - exact(x)).max() > 1e-5

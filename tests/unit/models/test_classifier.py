@@ -14,7 +14,9 @@ N_HIDDEN, N_CLASSES, FEATURES = 256, 10, 28
 X = np.random.default_rng(0).random((8, 4, FEATURES), np.float32)
 
 CONFIGS = {
-    "lstm": LstmConfig(name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, dropout=0.0),
+    "lstm": LstmConfig(
+        name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, products="float32", dropout=0.0
+    ),
     "gru": GruConfig(name="gru", n_hidden=N_HIDDEN, update_bias=1.0, reset_after=True, dropout=0.0),
 }
 N_GATES = {"lstm": 4, "gru": 3}

@@ -28,7 +28,9 @@ assert not [name for name in sys.modules if name.startswith("seqsweep.")]
 
 
 def lstm(dropout):
-    return LstmConfig(name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, dropout=dropout)
+    return LstmConfig(
+        name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, products="float32", dropout=dropout
+    )
 
 
 def gru(dropout, *, reset_after):

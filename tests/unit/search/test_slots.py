@@ -8,8 +8,8 @@ from seqsweep.search import slots as slots_module
 from seqsweep.search.slots import make_slots, visible_gpus
 
 
-def devices(name: str = "auto", threads: int = 1) -> DevicesConfig:
-    return DevicesConfig(name=name, threads=threads)
+def devices(name: str = "auto", threads: int = 1, trials_per_gpu: int = 1) -> DevicesConfig:
+    return DevicesConfig(name=name, threads=threads, trials_per_gpu=trials_per_gpu)
 
 
 @pytest.fixture
@@ -52,6 +52,13 @@ def test_a_slot_tells_tensorflow_what_its_share_is_unless_the_user_has(two_gpus,
 def test_each_gpu_is_a_slot_that_shows_that_gpu_alone(two_gpus, name):
     shown = [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in make_slots(devices(name), None)]
     assert shown == ["0", "1"]
+
+
+def test_as_many_trials_share_each_gpu_as_are_to_and_none_more_is_on_a_cpu(two_gpus, cores):
+    names = [slot.name for slot in make_slots(devices(trials_per_gpu=3), None)]
+    assert sorted(names) == ["gpu:0"] * 3 + ["gpu:1"] * 3
+    assert len(make_slots(devices("cpu", trials_per_gpu=3), None)) == 8
+    assert len(make_slots(devices(trials_per_gpu=3), 1)) == 1  # n_jobs has the last word
 
 
 def test_more_slots_than_gpus_share_them_evenly(two_gpus):
