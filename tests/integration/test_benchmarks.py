@@ -71,6 +71,46 @@ def test_a_sweep_that_fails_fails_its_benchmark(benchmarks, program, tmp_path):
     assert ended.stderr.rstrip().endswith("failed")
 
 
+def test_the_lstm_is_measured_beside_its_peers_and_the_products_alone(
+    benchmarks, program, tmp_path
+):
+    arguments = ["--shapes", "8x4", "5x3", "--seconds", "0.02"]
+    ended = program(benchmarks / "lstm.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    cells = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    table = {name: [name, *figures] for name, *figures in cells}
+    for shape in ("8x4", "5x3"):
+        _, ours, bfloat16, keras, products, torch, to_keras, *_, first = table[shape]
+        rates = [float(rate.replace(",", "")) for rate in (ours, bfloat16, keras, products)]
+        assert min(rates) > 0
+        assert torch == "-"  # no interpreter was named
+        assert float(to_keras) == pytest.approx(rates[0] / rates[2], rel=0.02)
+        assert 0 < float(first.removesuffix(" s")) < 120
+    assert float(table["least"][1]) <= float(table["geometric mean"][1])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_trial_costs_is_measured_with_each_sampler_and_store(benchmarks, program, tmp_path):
+    arguments = ["--studies", "1", "5", "--trials", "2", "--n-jobs", "1"]
+    ended = program(benchmarks / "overhead.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()[2:]]
+    (hydra, _, hydras, *_), *rows = table
+    assert hydra == "Hydra, no record"
+    assert [(row[0], row[1]) for row in rows] == [
+        (f"seqsweep, {sampler}, {store}", size)
+        for size in ("1", "5")
+        for store in ("mlflow", "none")
+        for sampler in ("random", "tpe")
+    ]
+    for _, _, cost, to_hydra, suggesting in rows:
+        cost, hydras_s, alone = (float(s.removesuffix(" s")) for s in (cost, hydras, suggesting))
+        assert cost > 0
+        assert float(to_hydra) == pytest.approx(cost / hydras_s, rel=0.1)
+        assert 0 <= alone < 60
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def environment(benchmarks, tmp_path_factory):
     """Makes a peer's environment whose Python is a line for the shell."""
