@@ -180,7 +180,7 @@ def test_where_all_are_alike_the_first_trial_that_completes_is_the_best(
     rows = [names + ",1,2,3,4", f"32,0,1e-4,32,{curve}", f"256,2,1e-1,256,{curve}"]
     (tmp_path / "table.csv").write_text("\n".join([*rows, f"100,1,1e-2,100,{curve}"]))
     printed = search(benchmarks, program, tmp_path, "--pruner", "none", "asha-3")
-    assert "3 configurations, the best at 0.800" in printed
+    assert "3 configurations, the best in the space at 0.800" in printed
     assert "by 0.000, 0.000 and 0.000 of accuracy" in printed
     results = [line.split() for line in printed.splitlines() if line.startswith("random")]
     # four epochs on one slot, between them three on the other
