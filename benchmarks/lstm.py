@@ -90,7 +90,10 @@ def rates(peers: dict[str, Peer], shape: tuple[int, int], seconds: float) -> dic
 
 def _steps_in(peer: Peer, shape: tuple[int, int], seconds: float) -> int:
     peer.seconds(shape, 2)  # traces, compiles
-    return max(2, round(seconds / (peer.seconds(shape, 4) / 4)))
+    n_steps = 4
+    while (taken := peer.seconds(shape, n_steps)) < seconds / 2:  # a call may cost more than a step
+        n_steps *= 2
+    return max(2, round(n_steps * seconds / taken))
 
 
 def first_step(shape: tuple[int, int]) -> float:

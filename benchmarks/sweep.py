@@ -129,7 +129,8 @@ def timed(command: Sequence[str], folder: Path) -> float:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # 15 by itself, so whatever else runs would be before it
     }
-    env.pop("PYTHONPATH", None)  # the peers' Hydra would load our plugin
+    if command[0] != sys.executable:
+        env.pop("PYTHONPATH", None)  # a peer's Hydra would load our plugin
     began = time.perf_counter()
     ended = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, check=False

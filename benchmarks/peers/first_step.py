@@ -1,6 +1,7 @@
 """Prints how long three trials take from their fork to the end of their first training step.
 
-As in a sweep, TensorFlow is imported before the fork; of all else the trial makes its own.
+As in a sweep, TensorFlow is imported and the data loaded before the fork; of all else the trial
+makes its own.
 """
 
 import os
@@ -8,14 +9,14 @@ import sys
 import time
 from multiprocessing import Pipe
 
+from lstm_keras import ours
+
 import seqsweep.trial.preload  # noqa: F401
 
 N_TRIALS = 3
 
 
 def first_step(n_hidden: int, batch_size: int, start: float) -> float:
-    from lstm_keras import ours
-
     ours(n_hidden, batch_size)(1)
     return time.perf_counter() - start
 
