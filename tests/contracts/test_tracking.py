@@ -50,6 +50,7 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     run.add_text("text", "file.txt")
     (tmp_path / "picture.png").write_bytes(b"png")
     run.add_file(tmp_path / "picture.png")
+    run.add_file(tmp_path / "picture.png", "pictures/more")
     run.end(outcome)
     run.log([Point("test_loss", 0.3, 0)])
     again = tracking.run(run.key)
@@ -115,6 +116,19 @@ def test_artifacts_lie_in_the_projects_folder_wherever_the_program_was_started(
     (kept,) = (tmp_path / "home" / "mlruns" / "artifacts").rglob("file.txt")
     assert kept.read_text() == "text"
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_lies_in_the_folder_of_the_run_that_was_named(tmp_path, client):
+    run = started(opened(tmp_path), RunRecord("a run"))
+    (tmp_path / "picture.png").write_bytes(b"png")
+    run.add_file(tmp_path / "picture.png")
+    run.add_file(tmp_path / "picture.png", "pictures/more")
+    run.settle()
+    listed = [client.list_artifacts(run.id, place) for place in ("", "pictures/more")]
+    assert [[f.path for f in files if not f.is_dir] for files in listed] == [
+        ["picture.png"],
+        ["pictures/more/picture.png"],
+    ]
 
 
 def test_runs_may_be_written_from_several_threads_at_once(tmp_path, client):

@@ -64,8 +64,11 @@ class Run(ABC):
         """Sets tags."""
 
     @abstractmethod
-    def add_file(self, path: Path) -> None:
-        """Keeps a copy of the file `path`, which must stay there until it is sent."""
+    def add_file(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of the file `path`, which must stay there until it is sent.
+
+        It is kept under its own name, in that folder of the run's files.
+        """
 
     @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:

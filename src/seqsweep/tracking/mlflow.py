@@ -207,9 +207,9 @@ class MlflowStore:
         if key in self._doubtful:
             self._delete_doubles(key)
 
-    def add_file(self, key: str, *, path: str) -> None:
-        """Keeps a copy of the file `path`."""
-        self._files_of(key).log_artifact(path)
+    def add_file(self, key: str, *, path: str, folder: str = "") -> None:
+        """Keeps a copy of the file `path` in that folder of the run's files."""
+        self._files_of(key).log_artifact(path, folder or None)
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

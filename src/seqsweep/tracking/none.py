@@ -24,7 +24,7 @@ class NoRun(Run):
     def tag(self, tags: Mapping[str, str]) -> None:
         """Does nothing."""
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, folder: str = "") -> None:
         """Does nothing."""
 
     def add_text(self, text: str, file_name: str) -> None:

@@ -67,9 +67,9 @@ class OutboxRun(Run):
         """Sets tags."""
         self._put("tag", tags=_storable(tags))
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, folder: str = "") -> None:
         """Keeps a copy of the file `path`, which must stay there until it is sent."""
-        self._put("add_file", path=str(path))
+        self._put("add_file", path=str(path), folder=folder)
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
