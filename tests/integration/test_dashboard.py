@@ -123,7 +123,8 @@ def test_the_sweep_is_one_run_with_its_trials_below_it(runs, pictures):
 def test_the_curves_of_the_trials_stand_in_one_chart(runs, pictures):
     runs.get_by_role("row").filter(has_text="default-1").get_by_role("button").first.click()
     expect(runs.get_by_role("link", name="of default-1").first).to_be_visible()
-    runs.get_by_role("radio").nth(1).check(force=True)
+    runs.locator("label:has(input[value=CHART])").click()
+    runs.get_by_placeholder("Search metric charts").fill("val_")
     curves = runs.locator(".js-plotly-plot:has(.scatterlayer .trace:nth-child(2))")
     expect(curves.first).to_be_visible()
     keep(runs, pictures, "curves")
@@ -143,6 +144,9 @@ def test_a_figure_opens_in_the_view_of_the_sweeps_files(runs, pictures):
 
 def test_the_champion_stands_in_the_registry_with_its_card(runs, address, pictures):
     runs.get_by_role("link", name="Model registry").click()
+    expect(runs.get_by_role("link", name="seqsweep-mnist_5k").first).to_be_visible()
+    runs.wait_for_timeout(1000)
+    runs.keyboard.press("Escape")  # MLflow tells of its new pages in a dialog
     runs.get_by_role("link", name="seqsweep-mnist_5k").first.click()
     expect(runs.get_by_text("champion").first).to_be_visible()
     runs.get_by_role("link", name="Version 1").first.click()
