@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,16 +32,28 @@ class Split:
                 "float32 (n, steps, features) and int32 (n,) are accepted"
             )
 
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of images, labels and their shape, in hexadecimal."""
+        digest = hashlib.sha256(repr(self.x.shape).encode())
+        for array in (self.x, self.y):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three disjoint splits; labels are 0 to `n_classes` - 1."""
+    """Three disjoint splits; labels are 0 to `n_classes` - 1.
+
+    `source` is the file, folder or package that they were read from.
+    """
 
     name: str
     train: Split
     validation: Split
     test: Split
     n_classes: int
+    source: str = ""
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -67,6 +81,7 @@ def build(name: str, parts: Parts, n_validation: int) -> Dataset:
         validation=_split(parts.x_train[is_held_out], parts.y_train[is_held_out]),
         test=_split(parts.x_test, parts.y_test),
         n_classes=n_classes,
+        source=parts.source,
     )
 
 

@@ -15,7 +15,7 @@ from seqsweep.process.messages import MODEL_FOLDER, Point, Report
 from seqsweep.process.parent import OnReport, TrialProcess
 from seqsweep.process.result import raised
 from seqsweep.search.settings import Settings
-from seqsweep.tracking import Run
+from seqsweep.tracking import Run, record
 
 GRACE_S = 3.0  # in which a trial that keeps checkpoints may write its last one
 SIGNAL_S = 0.1  # by which the death of a trial may be seen before the signal that caused it
@@ -79,7 +79,9 @@ class Attempt:
         with interrupt.ends(process), self._limited(process):
             if self._killed_with is not None:
                 process.kill(self._killed_with)
-            outcome = process.run(self._hearing(on_report), log=self.run.log)
+            outcome = process.run(
+                self._hearing(on_report), log=lambda report: record(self.run, report)
+            )
         # A signal to the whole group ends the forkserver too: its trials seem to die by themselves
         if isinstance(outcome, Failed) and interrupt.is_set(within_s=SIGNAL_S):
             return Failed(INTERRUPTED)

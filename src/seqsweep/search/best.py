@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from seqsweep.errors import SearchError
 from seqsweep.outcome import Failed
 from seqsweep.process.child import pack
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import Point, Report
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import RUN_KEY
@@ -112,12 +112,13 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
     )
     job = replace(jobs[best.user_attrs.get("best_seed")], app=app, n_values=1)
     for _ in range(1 + plan.settings.max_retries):
-        points: list[Point] = []
-        outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
+        reports: list[Report] = []
+        outcome = TrialProcess(job).run(on_report=lambda _report: False, log=reports.append)
         if not (isinstance(outcome, Failed) and outcome.again):
             break
     if isinstance(outcome, Failed):
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
+    points = [point for report in reports for point in report.points]
     for run in runs:
         run.log(once(best, points))
     return {point.name: point.value for point in points}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqsweep.config import TrackingConfig
 from seqsweep.secrets import masked
-from seqsweep.tracking.base import HURRY_S, Run, RunRecord, Tracking, new_key
+from seqsweep.tracking.base import HURRY_S, Run, RunRecord, Tracking, new_key, record
 
 __all__ = [
     "HURRY_S",
@@ -17,6 +17,7 @@ __all__ = [
     "how_to_see",
     "new_key",
     "open_tracking",
+    "record",
 ]
 
 JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits

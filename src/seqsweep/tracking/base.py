@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from seqsweep.outcome import Outcome
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import DataInput, Point, Report
 
 HURRY_S = 1.0  # how long a program that was interrupted, or failed, waits in all for the store
 KEY = "seqsweep.key"  # the tag that holds a run's key
@@ -71,6 +71,17 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of a table's file, as `add_file` does, and lets it be shown as a table.
+
+        It is JSON as pandas writes it with `orient="split"`.
+        """
+
+    @abstractmethod
+    def add_data(self, data: DataInput) -> None:
+        """Says that the run reads that data set."""
+
+    @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
 
@@ -92,6 +103,16 @@ class Run(ABC):
         Raises:
             TrackingError: the store refused something of this run.
         """
+
+
+def record(run: Run, report: Report) -> None:
+    """Records all that a job reports."""
+    run.log(report.points)
+    for data in report.data:
+        run.add_data(data)
+    for file in report.files:
+        add = run.add_table if file.is_table else run.add_file
+        add(file.path, file.folder)
 
 
 class Tracking(ABC):

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import logging
 import os
+import posixpath
 import re
 import shlex
 import sqlite3
@@ -39,9 +41,11 @@ from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.folders import write_whole
+from seqsweep.process.messages import DataInput
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
+from seqsweep.tracking.datasets import dataset_input
 from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
 
@@ -210,6 +214,21 @@ class MlflowStore:
     def add_file(self, key: str, *, path: str, folder: str = "") -> None:
         """Keeps a copy of the file `path` in that folder of the run's files."""
         self._files_of(key).log_artifact(path, folder or None)
+
+    def add_table(self, key: str, *, path: str, folder: str) -> None:
+        """Keeps a copy of a table's file; by a tag of the run MLflow knows that it is one."""
+        self.add_file(key, path=path, folder=folder)
+        run_id = self._id(key)
+        tags = self._client.get_run(run_id).data.tags
+        known = json.loads(tags.get(mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        table = {"path": posixpath.join(folder, Path(path).name), "type": "table"}
+        if table not in known:
+            value = json.dumps([*known, table])
+            self._client.set_tag(run_id, mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, value)
+
+    def add_data(self, key: str, **data: Any) -> None:
+        """Says that the run reads a data set; MLflow has it once by its name and digest."""
+        self._client.log_inputs(self._id(key), [dataset_input(DataInput(**data))])
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from seqsweep.outcome import Outcome
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import DataInput, Point
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
 
@@ -25,6 +25,12 @@ class NoRun(Run):
         """Does nothing."""
 
     def add_file(self, path: Path, folder: str = "") -> None:
+        """Does nothing."""
+
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Does nothing."""
+
+    def add_data(self, data: DataInput) -> None:
         """Does nothing."""
 
     def add_text(self, text: str, file_name: str) -> None:

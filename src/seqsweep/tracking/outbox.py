@@ -16,12 +16,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process.messages import Point, now_ms
+from seqsweep.process.messages import DataInput, Point, now_ms
 from seqsweep.process.result import storable
 from seqsweep.record import counted
 from seqsweep.tracking.base import Run, RunRecord, Tracking
@@ -70,6 +71,14 @@ class OutboxRun(Run):
     def add_file(self, path: Path, folder: str = "") -> None:
         """Keeps a copy of the file `path`, which must stay there until it is sent."""
         self._put("add_file", path=str(path), folder=folder)
+
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of a table's file, which must stay there until it is sent."""
+        self._put("add_table", path=str(path), folder=folder)
+
+    def add_data(self, data: DataInput) -> None:
+        """Says that the run reads that data set."""
+        self._put("add_data", **{**asdict(data), "source": storable(data.source)})
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

@@ -14,7 +14,7 @@ from seqsweep.config import Config
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
-from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
+from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point, Report
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
@@ -27,6 +27,7 @@ from seqsweep.tracking import (
     how_to_see,
     new_key,
     open_tracking,
+    record,
 )
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
@@ -48,6 +49,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     run = start_run(tracking, config, cfg, folder)
     with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
+        record(run, Report(data=data.described(dataset)))
         value = train_and_test(config, dataset, run, console, folder)
         run.settle()
         run.end(Completed((value,)))

@@ -17,7 +17,7 @@ from seqsweep.config import Config, read
 from seqsweep.errors import ConfigError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED
 from seqsweep.process.channel import Channel, current, report
-from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER
+from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER, Report
 from seqsweep.process.result import raised
 from seqsweep.signals import handled_by, interrupt
 
@@ -109,6 +109,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
 
     configure_devices(config.devices)
     dataset = dataset_of(config.data)
+    channel.send(Report(data=data.described(dataset)))
     reporter, checkpoints = ChannelReporter(channel), None
     if config.training.checkpoint_every_s is not None:
         checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
