@@ -65,6 +65,7 @@ def config(**changes) -> Config:
             "dir": "/project",
             "log_model": False,
             "wait": 0,
+            "system_metrics_every_s": None,
             "hidden": [],
         },
         "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},

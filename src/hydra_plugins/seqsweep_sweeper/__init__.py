@@ -62,6 +62,7 @@ class SeqsweepSweeperConf:
             "dir": "${hydra.runtime.cwd}",
             "log_model": True,
             "wait": 60,
+            "system_metrics_every_s": 10,
             "hidden": [],
         }
     )

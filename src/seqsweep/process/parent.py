@@ -65,6 +65,11 @@ class TrialProcess:
             self._process.start()
         theirs.close()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def kill(self, outcome: Failed) -> None:
         """Ends the process at once, with that outcome; one that has ended keeps its own."""
         with self._ending:

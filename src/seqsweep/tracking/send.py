@@ -47,6 +47,7 @@ def send(path: Path, uri: str | None = None) -> int:
         dir=header["dir"],
         log_model=True,
         wait=WAIT_S,
+        system_metrics_every_s=None,
         hidden=[],
     )
     journal = Journal(path, header)

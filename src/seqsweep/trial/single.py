@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,7 @@ from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
 from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point, Report
 from seqsweep.process.result import raised
+from seqsweep.process.usage import gpu_of, sampled
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal
@@ -67,7 +69,7 @@ def train_and_test(
     from seqsweep.trial.train import Evaluator, train
 
     configure_devices(config.devices)
-    with open_screen(config, console) as screen:
+    with open_screen(config, console) as screen, sampled_here(config, run):
         trained = train(config, dataset, RunReporter(run, screen))
     scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
     screen.tested(trained, scores)
@@ -79,6 +81,16 @@ def train_and_test(
     else:
         run.log(points)
     return trained.value
+
+
+def sampled_here(config: Config, run: Run) -> AbstractContextManager[None]:
+    """Records what this process takes of the machine."""
+    from seqsweep.trial.devices import device
+
+    gpu = None
+    if device() == "gpu":
+        gpu = gpu_of({"CUDA_VISIBLE_DEVICES": "0", **os.environ})
+    return sampled(os.getpid(), run.log, every_s=config.tracking.system_metrics_every_s, gpu=gpu)
 
 
 def start_run(tracking: Tracking, config: Config, cfg: DictConfig, folder: Path) -> Run:
