@@ -41,7 +41,7 @@ DIGITS = DataInput(
 
 def config(folder: Path, name: str = "mlflow", **values) -> TrackingConfig:
     defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "wait": 60.0, "hidden": []}
-    defaults["system_metrics_every_s"] = None
+    defaults |= {"system_metrics_every_s": None, "pictures": False}
     return TrackingConfig(name=name, dir=str(folder), **{**defaults, **values})
 
 

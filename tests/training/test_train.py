@@ -66,6 +66,7 @@ def config(**changes) -> Config:
             "log_model": False,
             "wait": 0,
             "system_metrics_every_s": None,
+            "pictures": False,
             "hidden": [],
         },
         "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},

@@ -63,6 +63,7 @@ class SeqsweepSweeperConf:
             "log_model": True,
             "wait": 60,
             "system_metrics_every_s": 10,
+            "pictures": True,
             "hidden": [],
         }
     )

@@ -48,6 +48,7 @@ def send(path: Path, uri: str | None = None) -> int:
         log_model=True,
         wait=WAIT_S,
         system_metrics_every_s=None,
+        pictures=False,
         hidden=[],
     )
     journal = Journal(path, header)

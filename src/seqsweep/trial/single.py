@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from seqsweep.config import Config
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
-from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point, Report
+from seqsweep.process.messages import DURATION, MODEL_FOLDER, OBJECTIVE, Point, Report
 from seqsweep.process.result import raised
 from seqsweep.process.usage import gpu_of, sampled
 from seqsweep.record import flatten, visible
@@ -52,7 +53,9 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
         record(run, Report(data=data.described(dataset)))
+        began = time.monotonic()
         value = train_and_test(config, dataset, run, console, folder)
+        run.log([Point(DURATION, time.monotonic() - began, 0)])
         run.settle()
         run.end(Completed((value,)))
     if config.training.display == "bar":
@@ -65,17 +68,19 @@ def train_and_test(
 ) -> float:
     """Trains, tests and keeps the model; gives the objective's value."""
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.findings import findings
     from seqsweep.trial.task import save
-    from seqsweep.trial.train import Evaluator, train
+    from seqsweep.trial.train import train
 
     configure_devices(config.devices)
     with open_screen(config, console) as screen, sampled_here(config, run):
         trained = train(config, dataset, RunReporter(run, screen))
-    scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
+    scores = trained.evaluate(first(dataset.test, config.training.test_len))
     screen.tested(trained, scores)
     results = {OBJECTIVE: trained.value, **scores.named("test")}
     points = [Point(name, value, 0) for name, value in results.items()]
     save(trained.model, folder / MODEL_FOLDER, dataset)
+    record(run, findings(trained, dataset, folder, pictures=config.tracking.pictures))
     if config.tracking.log_model:
         run.add_model(folder / MODEL_FOLDER, points)
     else:

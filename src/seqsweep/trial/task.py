@@ -103,6 +103,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
     """
     from seqsweep.trial.checkpoint import Checkpoints
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.findings import findings
     from seqsweep.trial.inherited import dataset_of
     from seqsweep.trial.reporting import ChannelReporter
     from seqsweep.trial.train import train
@@ -115,6 +116,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
         checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
     trained = train(config, dataset, reporter, checkpoints)
     save(trained.model, folder / MODEL_FOLDER, dataset)
+    channel.send(findings(trained, dataset, folder, pictures=config.tracking.pictures))
     return trained.values
 
 
