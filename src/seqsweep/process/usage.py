@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -60,10 +59,10 @@ class Meter:
         self._process = psutil.Process(pid)
         self._process.cpu_percent()  # the first reading is where the next one counts from
         self._gpu = gpu
-        self._began = time.monotonic()
+        self._number = 0
 
     def points(self) -> list[Point]:
-        """Gives the readings since the last ones, at the step of the seconds since the first.
+        """Gives the readings since the last ones; their step is how many there have been.
 
         A full CPU core is 100 %; memory is what is resident, with what a trial inherits.
 
@@ -77,8 +76,8 @@ class Meter:
             }
         if self._gpu is not None:
             values |= gpu_values(self._gpu)
-        step = round(time.monotonic() - self._began)
-        return [Point(f"{PREFIX}{name}", value, step) for name, value in values.items()]
+        self._number += 1
+        return [Point(f"{PREFIX}{name}", value, self._number) for name, value in values.items()]
 
 
 def gpu_values(name: str) -> dict[str, float]:

@@ -72,6 +72,13 @@ def test_one_that_waits_takes_no_cpu(process):
     assert max(values_of(points, "process_cpu_utilization_percentage")) < 10
 
 
+def test_samples_are_counted_from_one(process):
+    points = samples_of(process(IDLE).pid, 1.0)
+    steps = [p.step for p in points if p.name == "system/process_memory_usage_megabytes"]
+    assert steps == list(range(1, len(steps) + 1))
+    assert 3 <= len(steps) <= 5
+
+
 def test_the_first_sample_is_of_the_first_second_however_long_the_interval(process):
     points = samples_of(process(IDLE).pid, 1.5, every_s=3600)
     assert [(p.name, p.step) for p in points] == [
