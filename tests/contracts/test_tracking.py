@@ -83,7 +83,7 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     run.add_file(tmp_path / "picture.png")
     run.add_file(tmp_path / "picture.png", "pictures/more")
     run.add_table(table(tmp_path), "validation")
-    run.add_data(DIGITS)
+    run.add_data([DIGITS])
     run.end(outcome)
     run.log([Point("test_loss", 0.3, 0)])
     again = tracking.run(run.key)
@@ -169,8 +169,7 @@ def test_a_data_set_is_the_runs_input_with_all_that_is_known_of_it(tmp_path, cli
     runs = [started(tracking, RunRecord(name)) for name in ("a run", "another")]
     others = dataclasses.replace(DIGITS, context="validation", digest="fedcba9876543210")
     for run in runs:
-        run.add_data(DIGITS)
-        run.add_data(others)
+        run.add_data([DIGITS, others])
     assert tracking.flush(30) is None
     for run in runs:
         inputs = client.get_run(run.id).inputs.dataset_inputs

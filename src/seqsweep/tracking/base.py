@@ -78,8 +78,8 @@ class Run(ABC):
         """
 
     @abstractmethod
-    def add_data(self, data: DataInput) -> None:
-        """Says that the run reads that data set."""
+    def add_data(self, data: Iterable[DataInput]) -> None:
+        """Says that the run reads those data sets."""
 
     @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:
@@ -108,8 +108,7 @@ class Run(ABC):
 def record(run: Run, report: Report) -> None:
     """Records all that a job reports."""
     run.log(report.points)
-    for data in report.data:
-        run.add_data(data)
+    run.add_data(report.data)
     for file in report.files:
         add = run.add_table if file.is_table else run.add_file
         add(file.path, file.folder)

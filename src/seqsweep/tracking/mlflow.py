@@ -226,9 +226,10 @@ class MlflowStore:
             value = json.dumps([*known, table])
             self._client.set_tag(run_id, mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, value)
 
-    def add_data(self, key: str, **data: Any) -> None:
-        """Says that the run reads a data set; MLflow has it once by its name and digest."""
-        self._client.log_inputs(self._id(key), [dataset_input(DataInput(**data))])
+    def add_data(self, key: str, *, inputs: Sequence[Mapping[str, Any]]) -> None:
+        """Says that the run reads data sets, of which MLflow has each once by name and digest."""
+        known = [dataset_input(DataInput(**each)) for each in inputs]
+        self._client.log_inputs(self._id(key), known)
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

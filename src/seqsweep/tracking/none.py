@@ -30,7 +30,7 @@ class NoRun(Run):
     def add_table(self, path: Path, folder: str = "") -> None:
         """Does nothing."""
 
-    def add_data(self, data: DataInput) -> None:
+    def add_data(self, data: Iterable[DataInput]) -> None:
         """Does nothing."""
 
     def add_text(self, text: str, file_name: str) -> None:

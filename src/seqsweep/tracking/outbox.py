@@ -76,9 +76,10 @@ class OutboxRun(Run):
         """Keeps a copy of a table's file, which must stay there until it is sent."""
         self._put("add_table", path=str(path), folder=folder)
 
-    def add_data(self, data: DataInput) -> None:
-        """Says that the run reads that data set."""
-        self._put("add_data", **{**asdict(data), "source": storable(data.source)})
+    def add_data(self, data: Iterable[DataInput]) -> None:
+        """Says that the run reads those data sets."""
+        if inputs := [{**asdict(each), "source": storable(each.source)} for each in data]:
+            self._put("add_data", inputs=inputs)
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
