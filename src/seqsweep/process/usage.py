@@ -25,7 +25,7 @@ def sampled(
     every_s: float | None,
     gpu: str | None = None,
 ) -> Iterator[None]:
-    """Logs a sample of the process after a second, and then each `every_s`, while in this block.
+    """Logs samples of the process while in this block: after 1, 3, 7 s and so on, then `every_s`.
 
     Whatever goes wrong with it ends the sampling and nothing else. `every_s` None is never; `gpu`
     is the index or UUID of the one that the process uses.
@@ -41,7 +41,7 @@ def sampled(
             wait_s = min(FIRST_S, every_s)
             while not ended.wait(wait_s):
                 log(meter.points())
-                wait_s = every_s
+                wait_s = min(2 * wait_s, every_s)
 
     thread = threading.Thread(target=sample, name=f"sampler of {pid}", daemon=True)
     thread.start()

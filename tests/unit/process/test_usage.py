@@ -87,6 +87,11 @@ def test_the_first_sample_is_of_the_first_second_however_long_the_interval(proce
     ]
 
 
+def test_a_short_trial_has_more_than_one(process):
+    points = samples_of(process(IDLE).pid, 3.6, every_s=3600)
+    assert [p.step for p in points if "memory" in p.name] == [1, 2]
+
+
 def test_null_is_never(process):
     assert samples_of(process(IDLE).pid, 1.2, every_s=None) == []
 
