@@ -115,8 +115,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
     if config.training.checkpoint_every_s is not None:
         checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
     trained = train(config, dataset, reporter, checkpoints)
-    save(trained.model, folder / MODEL_FOLDER, dataset)
     channel.send(findings(trained, dataset, folder, pictures=config.tracking.pictures))
+    save(trained.model, folder / MODEL_FOLDER, dataset)
     return trained.values
 
 
