@@ -42,6 +42,7 @@ DIGITS = DataInput(
 def config(folder: Path, name: str = "mlflow", **values) -> TrackingConfig:
     defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "wait": 60.0, "hidden": []}
     defaults |= {"system_metrics_every_s": None, "pictures": False}
+    defaults |= {"registered_model": None}
     return TrackingConfig(name=name, dir=str(folder), **{**defaults, **values})
 
 
@@ -188,24 +189,6 @@ def test_a_data_set_is_the_runs_input_with_all_that_is_known_of_it(tmp_path, cli
     assert schema.features.inputs[0].type == np.float32
 
 
-def test_a_table_is_read_by_mlflow_as_one(tmp_path, client, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    run = started(opened(tmp_path), RunRecord("a run"))
-    other = tmp_path / "more.json"
-    other.write_text(json.dumps(TABLE))
-    run.add_table(table(tmp_path), "validation")
-    run.add_table(other)
-    run.settle()
-    experiment = client.get_run(run.id).info.experiment_id
-    for place in ("validation/confusion.json", "more.json"):
-        # raises where no run of the experiment has that table
-        read = client.load_table(experiment, place, run_ids=[run.id])
-        assert read.to_dict("split", index=False) == {
-            "columns": ["truth", "0", "1"],
-            "data": [[0, 4, 1], [1, 0, 5]],
-        }
-
-
 def test_all_that_a_job_reports_is_recorded_and_once_though_each_request_is_sent_twice(
     tmp_path, client, monkeypatch
 ):
@@ -325,3 +308,18 @@ def test_what_the_store_refuses_is_told_once_and_does_not_stop_the_rest(tmp_path
     assert tracking.flush(30) is None
     assert "the records of 1 run are not whole: the MLflow store" in tracking.refusal()
     assert curve(client, other) == [(1, 2.0)]
+
+
+def test_tables_are_told_to_mlflows_pages_each_once(tmp_path, client, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # load_table's
+    run = started(opened(tmp_path), RunRecord("a run"))
+    for name in ("a.json", "b.json", "a.json"):
+        (tmp_path / name).write_text('{"columns": ["x"], "data": [[1], [2]]}')
+        run.add_table(tmp_path / name, "report")
+        run.settle()
+    assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "report/a.json", "type": "table"},
+        {"path": "report/b.json", "type": "table"},
+    ]
+    loaded = client.load_table(client.get_run(run.id).info.experiment_id, "report/a.json", [run.id])
+    assert list(loaded["x"]) == [1, 2]

@@ -54,6 +54,7 @@ VALUES = {
         "experiment": "e",
         "dir": "/p",
         "log_model": False,
+        "registered_model": None,
         "wait": 0,
         "system_metrics_every_s": None,
         "pictures": False,

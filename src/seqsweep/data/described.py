@@ -7,7 +7,6 @@ import numpy as np
 from seqsweep.data.dataset import Dataset
 from seqsweep.process.messages import DataInput
 
-DIGEST = 16  # characters that the record shows of a digest, which stands in the profile whole
 MOST_CLASSES = 100  # of which a profile counts the examples one by one
 
 
@@ -20,7 +19,7 @@ def described(dataset: Dataset) -> tuple[DataInput, ...]:
             "shape": list(split.x.shape),
             "dtype": str(split.x.dtype),
             "classes": dataset.n_classes,
-            "sha256": split.digest,
+            "sha256": split.sha256,
         }
         if dataset.n_classes <= MOST_CLASSES:
             counts = np.bincount(split.y, minlength=dataset.n_classes)
@@ -29,7 +28,7 @@ def described(dataset: Dataset) -> tuple[DataInput, ...]:
             DataInput(
                 name=dataset.name,
                 context=context,
-                digest=split.digest[:DIGEST],
+                digest=split.digest,
                 source=dataset.source,
                 shape=dataset.input_shape,
                 dtype=str(split.x.dtype),

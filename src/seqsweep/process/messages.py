@@ -14,6 +14,8 @@ from typing import Any
 OBJECTIVE = "objective"
 DURATION = "duration_s"  # and how long it took, from the start of its process to its end
 SPEED = "samples_per_s"  # and how fast it was trained
+# Behind a metric's name: the ends of its 95% interval.
+LOW, HIGH = "_95_low", "_95_high"
 # An MLflow model that a job leaves in this folder of its own becomes the model of its run.
 MODEL_FOLDER = "model"
 # What a job keeps in this folder of its own, the trial that tries it again finds in its own.

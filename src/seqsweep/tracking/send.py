@@ -46,6 +46,7 @@ def send(path: Path, uri: str | None = None) -> int:
         experiment=header["experiment"],
         dir=header["dir"],
         log_model=True,
+        registered_model=None,
         wait=WAIT_S,
         system_metrics_every_s=None,
         pictures=False,

@@ -144,7 +144,7 @@ def identity_of(config: Config, dataset: Dataset) -> str:
     for key in BESIDE:
         del values["training"][key]
     versions = [tf.__version__, keras.__version__, np.__version__]
-    read = [dataset.train.digest, dataset.validation.digest]
+    read = [dataset.train.sha256, dataset.validation.sha256]
     facts = [values, versions, dataset.n_classes, read]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for part in CODE:
