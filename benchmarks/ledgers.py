@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED"}
 # What the best trial's model reports of the test images, after the search.
 OF_THE_BEST = "test_"
+# and of the machine that a trial ran on: no two trials have the same
+OF_THE_MACHINE = ("system/", "duration_s", "samples_per_s")
 
 Point = Mapping[str, float]
 # The points of a curve as MLflow keeps them: steps with values.
@@ -237,7 +239,8 @@ def differences(found: Ledgers, wanted: Ledgers) -> Iterator[str]:
             yield f"values: trial {trial.number} at {point} has {trial.values}, not {twin.values}"
         if trial.intermediate_values != twin.intermediate_values:
             yield f"values: trial {trial.number} at {point} has reported otherwise"
-        names = {name for name in {*curves, *wanted_curves} if not name.startswith(OF_THE_BEST)}
+        not_alike = (OF_THE_BEST, *OF_THE_MACHINE)
+        names = {name for name in {*curves, *wanted_curves} if not name.startswith(not_alike)}
         for name in sorted(names):
             if (has := curves.get(name, [])) != (want := wanted_curves.get(name, [])):
                 yield (

@@ -153,7 +153,8 @@ class TrackingConfig:
     `uri` null stands for `MLFLOW_TRACKING_URI` and, where that is not set, for an SQLite file
     `mlflow.db` in `dir`. `hidden` are the keys of the config that are recorded nowhere. At its end
     a sweep waits `wait` seconds for a store that is away. Its winner becomes a version of the
-    `registered_model`.
+    `registered_model`. What a trial takes of the machine is recorded each `system_metrics_every_s`
+    seconds, null is never; `pictures` says whether any are drawn for a run.
     """
 
     name: Literal["mlflow", "none"]
@@ -163,6 +164,8 @@ class TrackingConfig:
     log_model: Flag
     registered_model: Text | None
     wait: NotNegative
+    system_metrics_every_s: Positive | None
+    pictures: Flag
     hidden: list[str]
 
 

@@ -1,23 +1,47 @@
 """Every tracking store keeps the same promises; another client sees what was written."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.data.schema import TensorDatasetSchema
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import Completed, Failed, Pruned
-from seqsweep.process.messages import Point
-from seqsweep.tracking import JOURNAL, Run, RunRecord, Tracking, new_key, open_tracking
+from seqsweep.process.messages import DataInput, File, Point, Report
+from seqsweep.tracking import (
+    JOURNAL,
+    Run,
+    RunRecord,
+    Tracking,
+    new_key,
+    open_tracking,
+    record,
+)
+from seqsweep.tracking.failures import StoreAway
 
 STORES = ["mlflow", "none"]
+TABLE = {"columns": ["truth", "0", "1"], "data": [["0", 4, 1], ["1", 0, 5]]}
+DIGITS = DataInput(
+    name="digits",
+    context="training",
+    digest="0123456789abcdef",
+    source="a folder/of digits",
+    shape=(28, 14),
+    dtype="float32",
+    profile={"examples": 7, "class_counts": {"0": 3, "1": 4}},
+)
 
 
 def config(folder: Path, name: str = "mlflow", **values) -> TrackingConfig:
     defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "wait": 60.0, "hidden": []}
+    defaults |= {"system_metrics_every_s": None, "pictures": False}
     defaults |= {"registered_model": None}
     return TrackingConfig(name=name, dir=str(folder), **{**defaults, **values})
 
@@ -31,6 +55,12 @@ def started(tracking: Tracking, record: RunRecord) -> Run:
     run = tracking.start(record, new_key())
     assert tracking.flush(60) is None
     return run
+
+
+def table(folder: Path) -> Path:
+    path = folder / "confusion.json"
+    path.write_text(json.dumps(TABLE))
+    return path
 
 
 @pytest.fixture(params=STORES)
@@ -53,8 +83,8 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     (tmp_path / "picture.png").write_bytes(b"png")
     run.add_file(tmp_path / "picture.png")
     run.add_file(tmp_path / "picture.png", "pictures/more")
-    (tmp_path / "table.json").write_text('{"columns": ["a"], "data": [[1]]}')
-    run.add_table(tmp_path / "table.json", "report")
+    run.add_table(table(tmp_path), "validation")
+    run.add_data([DIGITS])
     run.end(outcome)
     run.log([Point("test_loss", 0.3, 0)])
     again = tracking.run(run.key)
@@ -132,6 +162,58 @@ def test_a_file_lies_in_the_folder_of_the_run_that_was_named(tmp_path, client):
     assert [[f.path for f in files if not f.is_dir] for files in listed] == [
         ["picture.png"],
         ["pictures/more/picture.png"],
+    ]
+
+
+def test_a_data_set_is_the_runs_input_with_all_that_is_known_of_it(tmp_path, client):
+    tracking = opened(tmp_path)
+    runs = [started(tracking, RunRecord(name)) for name in ("a run", "another")]
+    others = dataclasses.replace(DIGITS, context="validation", digest="fedcba9876543210")
+    for run in runs:
+        run.add_data([DIGITS, others])
+    assert tracking.flush(30) is None
+    for run in runs:
+        inputs = client.get_run(run.id).inputs.dataset_inputs
+        contexts = {i.dataset.digest: {tag.key: tag.value for tag in i.tags} for i in inputs}
+        assert contexts == {
+            DIGITS.digest: {"mlflow.data.context": "training"},
+            others.digest: {"mlflow.data.context": "validation"},
+        }
+        assert {i.dataset.name for i in inputs} == {"digits"}
+        assert [json.loads(i.dataset.profile) for i in inputs] == [DIGITS.profile] * 2
+    # MLflow's own reading of what it says of a data set
+    source = mlflow.data.get_source(inputs[0])
+    assert source.uri == "a folder/of digits"
+    schema = TensorDatasetSchema.from_dict(json.loads(inputs[0].dataset.schema))
+    assert schema.features.inputs[0].shape == (-1, 28, 14)
+    assert schema.features.inputs[0].type == np.float32
+
+
+def test_all_that_a_job_reports_is_recorded_and_once_though_each_request_is_sent_twice(
+    tmp_path, client, monkeypatch
+):
+    tracking = opened(tmp_path)
+    run = started(tracking, RunRecord("a run"))
+    done, do = [], tracking.store.do
+
+    def answer_lost(entries, *, is_doubtful=False) -> None:
+        do(entries, is_doubtful=is_doubtful)
+        if entries not in done:
+            done.append(entries)
+            raise StoreAway("its answer came too late")
+
+    monkeypatch.setattr(tracking.store, "do", answer_lost)
+    (tmp_path / "picture.png").write_bytes(b"png")
+    files = (File(tmp_path / "picture.png", "pictures"), File(table(tmp_path), is_table=True))
+    record(run, Report((Point("loss", 1.0, 3),), data=(DIGITS,), files=files))
+    assert tracking.flush(60) is None
+    assert len(done) == 4
+    assert curve(client, run) == [(3, 1.0)]
+    assert [f.path for f in client.list_artifacts(run.id, "pictures")] == ["pictures/picture.png"]
+    seen = client.get_run(run.id)
+    assert len(seen.inputs.dataset_inputs) == 1
+    assert json.loads(seen.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "confusion.json", "type": "table"}
     ]
 
 

@@ -27,13 +27,17 @@ def trials(project: Path) -> list[FrozenTrial]:
 
 
 def curves(project: Path, trial: FrozenTrial) -> dict[str, list[tuple[int, float, int]]]:
-    """Gives (step, value, time) of all points that the run of a trial has, by metric."""
+    """Gives (step, value, time) of all points that the run of a trial has, by metric.
+
+    But for those that the machine decides, and no seed.
+    """
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     run_id = trial.user_attrs["mlflow_run_id"]
     names = client.get_run(run_id).data.metrics
     return {
         name: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, name)]
         for name in names
+        if not name.startswith(("system/", "duration_s", "samples_per_s"))
     }
 
 

@@ -49,6 +49,10 @@ def test_it_leaves_a_finished_run_with_curves_a_test_and_a_model(ended, project)
     for curve in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
         assert client.get_metric_history(run.info.run_id, curve)
     assert len(client.get_metric_history(run.info.run_id, "test_accuracy")) == 1
+    assert {each.dataset.name for each in run.inputs.dataset_inputs} == {"mnist_5k"}
+    assert len(run.inputs.dataset_inputs) == 2
+    assert len(client.list_artifacts(run.info.run_id, "validation")) == 3
+    assert {"duration_s", "samples_per_s", "validation/recall_9"} <= run.data.metrics.keys()
     (model,) = run.outputs.model_outputs
     assert client.get_logged_model(model.model_id).status == "READY"
     assert f"test_accuracy {run.data.metrics['test_accuracy']:.4f}" in ended.stdout

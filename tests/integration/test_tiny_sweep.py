@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
@@ -145,6 +146,42 @@ def test_the_job_folder_holds_hydras_record_and_the_log(trial, project):
     assert f"model.n_hidden={trial.params['model.n_hidden']}" in overrides
     assert (folder / "run.log").exists()
     assert (folder / "output.log").exists()
+
+
+def test_the_run_names_the_data_that_it_trained_and_validated_on(run):
+    inputs = {tag.value: each.dataset for each in run.inputs.dataset_inputs for tag in each.tags}
+    assert inputs.keys() == {"training", "validation"}
+    assert {dataset.name for dataset in inputs.values()} == {"mnist_5k"}
+    from seqsweep.config import Mnist5kConfig
+    from seqsweep.data import load
+
+    digits = load(Mnist5kConfig(name="mnist_5k", n_validation=500))
+    for name, split in (("training", digits.train), ("validation", digits.validation)):
+        assert split.digest.startswith(inputs[name].digest)
+
+
+def test_the_run_shows_how_the_model_does_class_by_class(run, client, tmp_path):
+    files = {file.path for file in client.list_artifacts(run.info.run_id, "validation")}
+    assert files == {
+        "validation/confusion_matrix.json",
+        "validation/confusion_matrix.png",
+        "validation/mistakes.png",
+    }
+    path = client.download_artifacts(run.info.run_id, min(files), str(tmp_path))
+    table = pd.read_json(path, orient="split")
+    counts = table.drop(columns="truth").to_numpy()
+    assert counts.sum() == 500
+    assert counts.trace() / 500 == run.data.metrics["objective"]
+    recalls = [run.data.metrics[f"validation/recall_{digit}"] for digit in range(10)]
+    assert recalls == pytest.approx(counts.diagonal() / counts.sum(axis=1))
+
+
+def test_the_run_says_how_long_it_took_and_how_fast_it_was(run):
+    metrics = run.data.metrics
+    took_s = (run.info.end_time - run.info.start_time) / 1000
+    assert 0 < metrics["duration_s"] <= took_s
+    # 1,200 samples less the last batch, in less than the trial took
+    assert metrics["samples_per_s"] > 1100 / took_s
 
 
 PREDICT = """

@@ -51,7 +51,7 @@ VALUES = {
         "test_len": None,
         "checkpoint_every_s": 0,
     },
-    "tracking": {**NONE, "hidden": []},
+    "tracking": {**NONE, "system_metrics_every_s": None, "pictures": False, "hidden": []},
     "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
 }
 

@@ -66,6 +66,8 @@ def config(**changes) -> Config:
             "log_model": False,
             "registered_model": None,
             "wait": 0,
+            "system_metrics_every_s": None,
+            "pictures": False,
             "hidden": [],
         },
         "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},

@@ -64,6 +64,8 @@ class SeqsweepSweeperConf:
             "log_model": True,
             "registered_model": None,
             "wait": 60,
+            "system_metrics_every_s": 10,
+            "pictures": True,
             "hidden": [],
         }
     )

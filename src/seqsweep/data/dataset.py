@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,24 +32,33 @@ class Split:
                 "float32 (n, steps, features) and int32 (n,) are accepted"
             )
 
-    @property
-    def digest(self) -> str:
-        """Names the images and labels by their content: 16 hexadecimal digits of SHA-256."""
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of images, labels and their shape, in hexadecimal."""
         content = hashlib.sha256(f"{self.x.shape}".encode())
         for array in (self.x, self.y):
             content.update(np.ascontiguousarray(array).data)
-        return content.hexdigest()[:16]
+        return content.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """Names the images and labels by their content: 16 hexadecimal digits of SHA-256."""
+        return self.sha256[:16]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three disjoint splits; labels are 0 to `n_classes` - 1."""
+    """Three disjoint splits; labels are 0 to `n_classes` - 1.
+
+    `source` is the file, folder or package that they were read from.
+    """
 
     name: str
     train: Split
     validation: Split
     test: Split
     n_classes: int
+    source: str = ""
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -76,6 +86,7 @@ def build(name: str, parts: Parts, n_validation: int) -> Dataset:
         validation=_split(parts.x_train[is_held_out], parts.y_train[is_held_out]),
         test=_split(parts.x_test, parts.y_test),
         n_classes=n_classes,
+        source=parts.source,
     )
 
 

@@ -28,9 +28,9 @@ class Channel:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def send(self, points: tuple[Point, ...], *, done: float | None = None) -> None:
-        """Sends points of curves; does not wait."""
-        self._connection.send(Report(points, done=done))
+    def send(self, report: Report) -> None:
+        """Sends a report that asks nothing; does not wait."""
+        self._connection.send(report)
 
     def ask(
         self,

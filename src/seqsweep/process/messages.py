@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 # What a trial's value is called among the metrics of its run.
 OBJECTIVE = "objective"
+DURATION = "duration_s"  # and how long it took, from the start of its process to its end
+SPEED = "samples_per_s"  # and how fast it was trained
 # Behind a metric's name: the ends of its 95% interval.
 LOW, HIGH = "_95_low", "_95_high"
 # An MLflow model that a job leaves in this folder of its own becomes the model of its run.
@@ -34,6 +38,39 @@ class Point:
 
 
 @dataclass(frozen=True)
+class DataInput:
+    """A data set that a job reads, for what `context` says, as "training".
+
+    Attributes:
+        digest: of the very arrays, at most 36 characters; with the name it tells data sets apart.
+        source: the file, folder or package that it was read from.
+        shape: of one example.
+        dtype: of the examples, as NumPy names it.
+        profile: what else there is to know of it, plain values of JSON.
+    """
+
+    name: str
+    context: str
+    digest: str
+    source: str
+    shape: tuple[int, ...]
+    dtype: str
+    profile: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a job leaves for its run, there in that folder; it must stay where it is.
+
+    A table is JSON as pandas writes it with `orient="split"`.
+    """
+
+    path: Path
+    folder: str = ""
+    is_table: bool = False
+
+
+@dataclass(frozen=True)
 class Judge:
     """Asks whether to go on after the report number `step`; the sender waits for the answer."""
 
@@ -43,14 +80,16 @@ class Judge:
 
 @dataclass(frozen=True)
 class Report:
-    """Points of the curves since the last report, with or without a question.
+    """Points of the curves since the last report, with or without a question, and other records.
 
     `done` is the fraction of the training that lies behind, None where nobody knows it.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
     judge: Judge | None = None
     done: float | None = None
+    data: tuple[DataInput, ...] = ()
+    files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import cloudpickle
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child, preloading
-from seqsweep.process.messages import CHECKPOINT_FOLDER, Point, Report, Stopped
+from seqsweep.process.messages import CHECKPOINT_FOLDER, Report, Stopped
 
 # Hears each report of a trial; gives True where the trial is to stop.
 OnReport = Callable[[Report], bool]
-# Gets the points of each report, after the trial has had its answer: a slow store delays no step.
-Log = Callable[[tuple[Point, ...]], None]
+# Gets each report after the trial has had its answer: a slow store delays no step.
+Log = Callable[[Report], None]
 
 LEAVING_S = 10  # for a process that has said its last word: threads that it left may still run
 DYING_S = 60
@@ -64,6 +64,11 @@ class TrialProcess:
         with _REAPING:
             self._process.start()
         theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def kill(self, outcome: Failed) -> None:
         """Ends the process at once, with that outcome; one that has ended keeps its own."""
@@ -133,7 +138,7 @@ class TrialProcess:
                 step = message.judge.step
                 with contextlib.suppress(OSError):  # it is gone, as the next message will say
                     self._connection.send(stop)
-            log(message.points)
+            log(message)
 
     def _receive(self) -> Any:
         """Gives the next message, None where the process is gone without one."""

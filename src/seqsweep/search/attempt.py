@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from seqsweep.errors import UserError
@@ -14,8 +14,9 @@ from seqsweep.process.child import Job
 from seqsweep.process.messages import MODEL_FOLDER, Point, Report
 from seqsweep.process.parent import OnReport, TrialProcess
 from seqsweep.process.result import raised
+from seqsweep.process.usage import gpu_of, sampled
 from seqsweep.search.settings import Settings
-from seqsweep.tracking import Run
+from seqsweep.tracking import Run, record
 
 GRACE_S = 3.0  # in which a trial that keeps checkpoints may write its last one
 SIGNAL_S = 0.1  # by which the death of a trial may be seen before the signal that caused it
@@ -76,10 +77,12 @@ class Attempt:
     def train(self, interrupt: Interrupt, on_report: Callable[[Report], bool]) -> Outcome:
         """Runs the job in a process of its own and gives the outcome."""
         self._process = process = TrialProcess(self.job)
-        with interrupt.ends(process), self._limited(process):
+        with interrupt.ends(process), self._limited(process), self._sampled(process):
             if self._killed_with is not None:
                 process.kill(self._killed_with)
-            outcome = process.run(self._hearing(on_report), log=self.run.log)
+            outcome = process.run(
+                self._hearing(on_report), log=lambda report: record(self.run, report)
+            )
         # A signal to the whole group ends the forkserver too: its trials seem to die by themselves
         if isinstance(outcome, Failed) and interrupt.is_set(within_s=SIGNAL_S):
             return Failed(INTERRUPTED)
@@ -110,6 +113,12 @@ class Attempt:
             return on_report(report)
 
         return hear
+
+    def _sampled(self, process: TrialProcess) -> AbstractContextManager[None]:
+        """Records what the process takes of the machine."""
+        every_s = self.settings.tracking.system_metrics_every_s
+        gpu = gpu_of(self.job.environment)
+        return sampled(process.pid, self.run.log, every_s=every_s, gpu=gpu)
 
     @contextmanager
     def _limited(self, process: TrialProcess) -> Iterator[None]:

@@ -15,7 +15,7 @@ from seqsweep.errors import SearchError
 from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Failed
 from seqsweep.process.child import pack
-from seqsweep.process.messages import MODEL_FOLDER, Point
+from seqsweep.process.messages import MODEL_FOLDER, Point, Report
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import MODEL_KEY, RUN_KEY
@@ -117,12 +117,13 @@ def evaluate_best(plan: Plan, best: FrozenTrial, tracking: Tracking, *runs: Run)
     )
     job = replace(jobs[best.user_attrs.get("best_seed")], app=app, n_values=1)
     for _ in range(1 + plan.settings.max_retries):
-        points: list[Point] = []
-        outcome = TrialProcess(job).run(on_report=lambda _report: False, log=points.extend)
+        reports: list[Report] = []
+        outcome = TrialProcess(job).run(on_report=lambda _report: False, log=reports.append)
         if not (isinstance(outcome, Failed) and outcome.again):
             break
     if isinstance(outcome, Failed):
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
+    points = [point for report in reports for point in report.points]
     for run in runs:
         run.log(once(best, points))
     _register(plan.settings, job.folder, model_run(tracking, best))

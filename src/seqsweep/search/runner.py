@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from seqsweep.outcome import Completed, Failed, Misfit, Outcome, Pruned
 from seqsweep.process.child import Job
-from seqsweep.process.messages import Judge, Point, Report
+from seqsweep.process.messages import DURATION, Judge, Point, Report
 from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
 from seqsweep.search import handover
@@ -71,7 +72,10 @@ class Runner:
         def work(run: Run) -> Outcome:
             run.add_text(OmegaConf.to_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
-            return train(trial, run, jobs, on_progress, passed)
+            began = time.monotonic()
+            outcome = train(trial, run, jobs, on_progress, passed)
+            run.log([Point(DURATION, time.monotonic() - began, 0)])
+            return outcome
 
         outcome = self._recorded(trial, {**flatten(values), **searched(params)}, work)
         handover.drop(jobs, outcome)

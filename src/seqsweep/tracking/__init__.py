@@ -14,6 +14,7 @@ from seqsweep.tracking.base import (
     RunRecord,
     Tracking,
     new_key,
+    record,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "new_key",
     "open_tracking",
     "place_of",
+    "record",
 ]
 
 JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits

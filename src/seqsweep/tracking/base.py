@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Outcome
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import DataInput, Point, Report
 
 HURRY_S = 1.0  # how long a program that was interrupted, or failed, waits in all for the store
 KEY = "seqsweep.key"  # the tag that holds a run's key
@@ -73,6 +73,10 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def add_data(self, data: Iterable[DataInput]) -> None:
+        """Says that the run reads those data sets."""
+
+    @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
 
@@ -113,6 +117,15 @@ class Run(ABC):
         Raises:
             TrackingError: the store refused something of this run.
         """
+
+
+def record(run: Run, report: Report) -> None:
+    """Records all that a job reports."""
+    run.log(report.points)
+    run.add_data(report.data)
+    for file in report.files:
+        add = run.add_table if file.is_table else run.add_file
+        add(file.path, file.folder)
 
 
 class Tracking(ABC):

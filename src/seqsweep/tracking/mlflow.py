@@ -43,9 +43,11 @@ from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.evaluation import Evaluation
 from seqsweep.folders import write_whole
+from seqsweep.process.messages import DataInput
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
+from seqsweep.tracking.datasets import dataset_input
 from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
 from seqsweep.tracking.registry import register
@@ -228,6 +230,11 @@ class MlflowStore:
         if table not in known:
             said = json.dumps([*known, table])
             self._client.set_tag(run_id, mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, said)
+
+    def add_data(self, key: str, *, inputs: Sequence[Mapping[str, Any]]) -> None:
+        """Says that the run reads data sets, of which MLflow has each once by name and digest."""
+        known = [dataset_input(DataInput(**each)) for each in inputs]
+        self._client.log_inputs(self._id(key), known)
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

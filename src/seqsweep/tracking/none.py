@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Outcome
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import DataInput, Point
 from seqsweep.tracking.base import Run, RunRecord, Tracking
 
 
@@ -26,6 +26,9 @@ class NoRun(Run):
         """Does nothing."""
 
     def add_file(self, path: Path, folder: str = "") -> None:
+        """Does nothing."""
+
+    def add_data(self, data: Iterable[DataInput]) -> None:
         """Does nothing."""
 
     def add_text(self, text: str, file_name: str) -> None:

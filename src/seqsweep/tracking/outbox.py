@@ -23,7 +23,7 @@ from typing import Any
 from seqsweep.errors import TrackingError
 from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process.messages import Point, now_ms
+from seqsweep.process.messages import DataInput, Point, now_ms
 from seqsweep.process.result import storable
 from seqsweep.record import counted
 from seqsweep.tracking.base import Run, RunRecord, Tracking
@@ -72,6 +72,11 @@ class OutboxRun(Run):
     def add_file(self, path: Path, folder: str = "") -> None:
         """Keeps a copy of the file `path`, which must stay there until it is sent."""
         self._put("add_file", path=str(path), folder=folder)
+
+    def add_data(self, data: Iterable[DataInput]) -> None:
+        """Says that the run reads those data sets."""
+        if inputs := [{**asdict(each), "source": storable(each.source)} for each in data]:
+            self._put("add_data", inputs=inputs)
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""

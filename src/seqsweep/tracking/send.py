@@ -46,7 +46,10 @@ def send(path: Path, uri: str | None = None) -> int:
         experiment=header["experiment"],
         dir=header["dir"],
         log_model=True,
+        registered_model=None,
         wait=WAIT_S,
+        system_metrics_every_s=None,
+        pictures=False,
         hidden=[],
     )
     journal = Journal(path, header)

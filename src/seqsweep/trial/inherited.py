@@ -11,9 +11,10 @@ _loaded: dict[DataConfig, data.Dataset] = {}
 
 
 def load(cfg: DictConfig) -> None:
-    """Loads the data set of the config that a sweep's trials share."""
+    """Loads the data set of the config that a sweep's trials share, and works out its digests."""
     config = read(cfg).data
-    _loaded[config] = data.load(config)
+    _loaded[config] = dataset = data.load(config)
+    data.described(dataset)
 
 
 def dataset_of(config: DataConfig) -> data.Dataset:

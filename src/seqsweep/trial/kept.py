@@ -6,13 +6,16 @@ import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from seqsweep.config import Config
 from seqsweep.process.messages import HIGH, LOW
+
+if TYPE_CHECKING:
+    from seqsweep.trial.train import Evaluator
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,18 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model with the objectives' values for its weights, those of validation `at`."""
+    """A trained model with the objectives' values for its weights, those of validation `at`.
+
+    Attributes:
+        evaluate: scores the model.
+        samples_per_s: how fast it was trained, all that it took counted.
+    """
 
     model: keras.Model
     values: tuple[float, ...]
     at: int
+    evaluate: Evaluator
+    samples_per_s: float
 
     @property
     def value(self) -> float:
@@ -83,14 +93,18 @@ class Kept:
         """Says whether the last `patience` validations brought nothing better."""
         return self._patience is not None and self._last_at - self._best_at >= self._patience
 
-    def trained(self, model: keras.Model) -> Trained:
-        """Gives the model, with its best weights where they are to be restored."""
+    def settle(self, model: keras.Model) -> tuple[tuple[float, ...], int]:
+        """Gives the model its best weights where they are to be restored.
+
+        Returns the objectives' values for the weights that it then has, and the number of the
+        validation at which it had them.
+        """
         scores, at = self._last, self._last_at
         if self._restore:
             model.set_weights(self._weights)
             scores, at = self._best, self._best_at
         named = {**scores.named("val"), "n_parameters": float(model.count_params())}
-        return Trained(model, tuple(named[name] for name in self._objectives), at)
+        return tuple(named[name] for name in self._objectives), at
 
     def state(self) -> dict[str, Any]:
         """Gives what `restore` needs."""

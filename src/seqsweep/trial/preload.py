@@ -10,6 +10,8 @@ load_tensorflow()
 
 import seqsweep.trial.checkpoint  # noqa: E402
 import seqsweep.trial.devices  # noqa: E402
+import seqsweep.trial.findings  # noqa: E402
+import seqsweep.trial.pictures  # noqa: E402
 import seqsweep.trial.train  # noqa: E402, F401
 from seqsweep.tracking.models import warm_up  # noqa: E402
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,8 +17,9 @@ from seqsweep.config import Config
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
-from seqsweep.process.messages import MODEL_FOLDER, OBJECTIVE, Point
+from seqsweep.process.messages import DURATION, MODEL_FOLDER, OBJECTIVE, Point, Report
 from seqsweep.process.result import raised
+from seqsweep.process.usage import gpu_of, sampled
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal
@@ -28,6 +31,7 @@ from seqsweep.tracking import (
     how_to_see,
     new_key,
     open_tracking,
+    record,
 )
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
@@ -53,9 +57,12 @@ def run_single(config: Config, cfg: DictConfig, folder: Path, rerun: Rerun | Non
     seen = RunReporter(run)
     with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
+        record(run, Report(data=data.described(dataset)))
         if rerun is not None:
             run.tag({"seqsweep.rerun_of": rerun.recorded.run_id})
+        began = time.monotonic()
         value = train_and_test(config, dataset, run, seen, console, folder)
+        run.log([Point(DURATION, time.monotonic() - began, 0)])
         if rerun is not None:
             console.print(rerun.compared(seen.curves), highlight=False, soft_wrap=True)
         run.settle()
@@ -75,24 +82,36 @@ def train_and_test(
 ) -> float:
     """Trains, tests and keeps the model; gives the objective's value."""
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.findings import findings
     from seqsweep.trial.task import save
-    from seqsweep.trial.train import Evaluator, train
+    from seqsweep.trial.train import train
 
     configure_devices(config.devices)
-    with open_screen(config, console) as screen:
+    with open_screen(config, console) as screen, sampled_here(config, run):
         reporter.screen = screen
         trained = train(config, dataset, reporter)
     test = first(dataset.test, config.training.test_len)
-    scores = Evaluator(trained.model)(test)
+    scores = trained.evaluate(test)
     screen.tested(trained, scores)
     results = {OBJECTIVE: trained.value, **scores.tested(len(test.y))}
     points = [Point(name, value, 0) for name, value in results.items()]
     save(trained.model, folder / MODEL_FOLDER, dataset)
+    record(run, findings(trained, dataset, folder, pictures=config.tracking.pictures))
     if config.tracking.log_model:
         run.add_model(folder / MODEL_FOLDER, points)
     else:
         run.log(points)
     return trained.value
+
+
+def sampled_here(config: Config, run: Run) -> AbstractContextManager[None]:
+    """Records what this process takes of the machine."""
+    from seqsweep.trial.devices import device
+
+    gpu = None
+    if device() == "gpu":
+        gpu = gpu_of({"CUDA_VISIBLE_DEVICES": "0", **os.environ})
+    return sampled(os.getpid(), run.log, every_s=config.tracking.system_metrics_every_s, gpu=gpu)
 
 
 def start_run(tracking: Tracking, config: Config, cfg: DictConfig, folder: Path) -> Run:

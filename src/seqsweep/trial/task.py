@@ -17,7 +17,7 @@ from seqsweep.config import Config, read
 from seqsweep.errors import ConfigError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED
 from seqsweep.process.channel import Channel, current, report
-from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER
+from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER, Report
 from seqsweep.process.result import raised
 from seqsweep.signals import handled_by, interrupt
 
@@ -107,16 +107,19 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
     """
     from seqsweep.trial.checkpoint import Checkpoints
     from seqsweep.trial.devices import configure_devices
+    from seqsweep.trial.findings import findings
     from seqsweep.trial.inherited import dataset_of
     from seqsweep.trial.reporting import ChannelReporter
     from seqsweep.trial.train import train
 
     configure_devices(config.devices)
     dataset = dataset_of(config.data)
+    channel.send(Report(data=data.described(dataset)))
     reporter, checkpoints = ChannelReporter(channel), None
     if config.training.checkpoint_every_s is not None:
         checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, dataset, reporter)
     trained = train(config, dataset, reporter, checkpoints)
+    channel.send(findings(trained, dataset, folder, pictures=config.tracking.pictures))
     save(trained.model, folder / MODEL_FOLDER, dataset)
     return trained.values
 

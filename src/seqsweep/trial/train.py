@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -52,6 +53,7 @@ def train(
     if checkpoints is None or not checkpoints.restore(training):
         reporter.described({"n_parameters": float(model.count_params())})
     evaluate = Evaluator(model)
+    began, first = time.monotonic(), training.step
     for stretch in schedule.stretches(after=training.step):
         last_batch = training.run_to(stretch.end)
         samples = stretch.end * config.training.batch_size
@@ -69,7 +71,9 @@ def train(
                 break
         if checkpoints is not None:
             checkpoints.look(training)
-    return kept.trained(model)
+    values, at = kept.settle(model)
+    n_samples = (training.step - first) * config.training.batch_size
+    return Trained(model, values, at, evaluate, n_samples / (time.monotonic() - began))
 
 
 class Training:
@@ -164,22 +168,29 @@ class Evaluator:
         spec = [tf.TensorSpec((None, steps, features)), tf.TensorSpec((None,), tf.int32)]
 
         @tf.function(input_signature=spec, autograph=False)
-        def sums(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def classify(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             logits = model(x, training=False)  # (n, n_classes)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
             right = tf.argmax(logits, axis=1, output_type=tf.int32) == y
-            return tf.reduce_sum(losses), tf.math.count_nonzero(right)
+            return tf.reduce_sum(losses), tf.math.count_nonzero(right), logits
 
-        self._sums = sums
+        self._classify = classify
 
     def __call__(self, split: Split) -> Scores:
         """Gives the scores over all images of `split`."""
         loss, right, n = 0.0, 0, len(split.y)
-        for start in range(0, n, EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            losses, hits = self._sums(split.x[part], split.y[part])
+        for losses, hits, _ in self._parts(split):
             loss, right = loss + float(losses), right + int(hits)
         return Scores(loss / n, right / n)
+
+    def logits(self, split: Split) -> np.ndarray:
+        """Gives what the model says of all images of `split`, float32 (n, n_classes)."""
+        return np.concatenate([logits.numpy() for *_, logits in self._parts(split)])
+
+    def _parts(self, split: Split) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        for start in range(0, len(split.y), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            yield self._classify(split.x[part], split.y[part])
 
 
 def finite(scores: Scores, step: int) -> Scores:

@@ -164,6 +164,6 @@ def test_the_best_validation_and_patience_go_on_where_they_were(tmp_path, seen, 
     again = Kept(Chosen)
     again.restore(read(tmp_path / FILE, "me"))
     assert see(again, other, cut + 1, seen[cut:]) == over[cut:]
-    expected, found = whole.trained(model), again.trained(other)
-    assert (found.values, found.at) == (expected.values, expected.at)
+    expected, found = whole.settle(model), again.settle(other)
+    assert found == expected
     assert other.weights[0].tolist() == model.weights[0].tolist()
