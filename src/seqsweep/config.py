@@ -79,10 +79,12 @@ DataConfig = Annotated[
 
 @frozen
 class LstmConfig:
-    """One LSTM layer whose last output a linear layer classifies."""
+    """LSTM layers, the last of which ends in an output that a linear layer classifies."""
 
     name: Literal["lstm"]
     n_hidden: Count
+    n_layers: Count
+    bidirectional: Flag
     forget_bias: Number
     products: Literal["float32", "bfloat16"]
     dropout: Fraction
@@ -90,16 +92,29 @@ class LstmConfig:
 
 @frozen
 class GruConfig:
-    """One GRU layer whose last output a linear layer classifies."""
+    """GRU layers, the last of which ends in an output that a linear layer classifies."""
 
     name: Literal["gru"]
     n_hidden: Count
+    n_layers: Count
+    bidirectional: Flag
     update_bias: Number
     reset_after: Flag
     dropout: Fraction
 
 
-ModelConfig = Annotated[LstmConfig | GruConfig, Field(discriminator="name")]
+@frozen
+class Conv1dConfig:
+    """Convolutions over the steps; a linear layer classifies what they come to."""
+
+    name: Literal["conv1d"]
+    n_filters: Count
+    kernel_size: Count
+    n_layers: Count
+    dropout: Fraction
+
+
+ModelConfig = Annotated[LstmConfig | GruConfig | Conv1dConfig, Field(discriminator="name")]
 
 
 @frozen
