@@ -37,6 +37,8 @@ NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 
+TARGET = "_target_"  # Hydra's word for the function that a config is for
+
 
 @frozen
 class Mnist5kConfig:
@@ -72,8 +74,18 @@ class NpzConfig:
     n_validation: Count
 
 
+@frozen
+class DataFunctionConfig:
+    """A function of the user's, which gives x_train, y_train, x_test and y_test."""
+
+    name: Literal["function"]
+    function: Text
+    n_validation: Count
+
+
 DataConfig = Annotated[
-    Mnist5kConfig | DownloadConfig | IdxConfig | NpzConfig, Field(discriminator="name")
+    Mnist5kConfig | DownloadConfig | IdxConfig | NpzConfig | DataFunctionConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -114,7 +126,29 @@ class Conv1dConfig:
     dropout: Fraction
 
 
-ModelConfig = Annotated[LstmConfig | GruConfig | Conv1dConfig, Field(discriminator="name")]
+@frozen
+class ModelFunctionConfig:
+    """A function of the user's, which gives a Keras model.
+
+    `values` are all other keys of `model`, the function's own.
+    """
+
+    name: Literal["function"]
+    target: Annotated[str, Field(min_length=1, alias=TARGET)]
+    values: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_keys_of_its_own(cls, found: Any) -> Any:
+        if not isinstance(found, dict):
+            return found
+        ours = {key: found[key] for key in ("name", TARGET) if key in found}
+        return {**ours, "values": {key: found[key] for key in found if key not in ours}}
+
+
+ModelConfig = Annotated[
+    LstmConfig | GruConfig | Conv1dConfig | ModelFunctionConfig, Field(discriminator="name")
+]
 
 
 @frozen
@@ -233,6 +267,14 @@ class Config:
 _NAMED = {"data", "model"}  # the sections of Config whose name decides what their keys are
 
 
+_WANTED = {
+    "data.dir": ("the folder of the IDX files", "PATH"),
+    "data.path": ("the .npz file", "PATH"),
+    "data.function": ("the function that gives the arrays", "package.module:function"),
+    f"model.{TARGET}": ("the function that gives the model", "package.module.function"),
+}
+
+
 def read(cfg: DictConfig) -> Config:
     """Gives the checked configuration.
 
@@ -260,10 +302,9 @@ def checked(kind: type[T], values: Any, *, prefix: str = "") -> T:
 
 
 def _missing(error: OmegaConfBaseException) -> str:
-    wanted = {"data.dir": "the folder of the IDX files", "data.path": "the .npz file"}
-    if error.full_key in wanted:
-        key = error.full_key
-        return f"{key} is not set: give {wanted[key]}, as {key}=PATH"
+    if (key := error.full_key) in _WANTED:
+        what, form = _WANTED[key]
+        return f"{key} is not set: give {what}, as {key}={form}"
     return f"{error.full_key or 'a value'} cannot be read: {error.msg or error}".splitlines()[0]
 
 

@@ -7,10 +7,17 @@ from functools import partial
 import keras
 import numpy as np
 
-from seqsweep.config import Conv1dConfig, GruConfig, LstmConfig, ModelConfig
+from seqsweep.config import (
+    Conv1dConfig,
+    GruConfig,
+    LstmConfig,
+    ModelConfig,
+    ModelFunctionConfig,
+)
 from seqsweep.models.conv1d import make_conv1d
 from seqsweep.models.gru import make_gru
 from seqsweep.models.lstm import Device, make_lstm
+from seqsweep.models.own import make_own
 from seqsweep.models.stack import make_stack, seeds_from
 
 
@@ -33,7 +40,13 @@ def build(
         n_classes: the number of logits.
         seed: from 0 up to 2**32, without that end.
         device: what it is to train on; an LSTM is made for it, and computes the same on either.
+
+    Raises:
+        ConfigError: a model of the user's own cannot be made or trained.
     """
+    if isinstance(config, ModelFunctionConfig):
+        own = make_own(config, input_shape=input_shape, n_classes=n_classes, seed=seed)
+        return keras.Sequential([keras.Input(input_shape), own])
     of_layer, of_weight, of_bias, of_dropout = map(
         int, np.random.SeedSequence(seed).generate_state(4)
     )
@@ -50,10 +63,12 @@ def build(
 def variables_of(model: keras.Model) -> list[keras.Variable]:
     """Gives all that training changes: the weights, and from where dropout draws next.
 
-    Keras' recurrent layers have something to draw from too, which nothing uses.
+    Keras' recurrent layers have something to draw from too, which our models do not use.
     """
-    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
-    return [*model.weights, *(v for layer in dropouts for v in layer.variables)]
+    drawing = keras.layers.Dropout | keras.Model  # a model of the user's own
+    layers = [layer for layer in model.layers if isinstance(layer, drawing)]
+    found = [*model.weights, *(v for layer in layers for v in layer.variables)]
+    return list({id(variable): variable for variable in found}.values())
 
 
 def _blocks(

@@ -33,6 +33,8 @@ def logits(model: keras.Model) -> keras.Model:
 
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.Model):  # of the user's own
+        return keras.models.clone_model(layer)
     if isinstance(layer, BothWays):
         return keras.layers.Bidirectional(_plain(layer.forward))
     if isinstance(layer, BasicLSTM | keras.layers.LSTM):

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from seqsweep import data
-from seqsweep.config import Config
+from seqsweep.config import Config, ModelFunctionConfig
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
@@ -45,6 +45,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     dataset = data.load(config.data)
     console = Terminal()
     load_tensorflow()
+    prepare(config, dataset)
     run = start_run(tracking, config, cfg, folder)
     with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
@@ -56,15 +57,32 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     return value
 
 
+def prepare(config: Config, dataset: data.Dataset) -> None:
+    """Sets the device, and builds a model of the user's own once before anything is recorded.
+
+    Raises:
+        UserError: it cannot be built, or not be trained.
+    """
+    from seqsweep import models
+    from seqsweep.trial.devices import configure_devices
+
+    configure_devices(config.devices)
+    if isinstance(config.model, ModelFunctionConfig):
+        models.build(
+            config.model,
+            input_shape=dataset.input_shape,
+            n_classes=dataset.n_classes,
+            seed=config.seed,
+        )
+
+
 def train_and_test(
     config: Config, dataset: data.Dataset, run: Run, console: Console, folder: Path
 ) -> float:
     """Trains, tests and keeps the model; gives the objective's value."""
-    from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.task import save
     from seqsweep.trial.train import Evaluator, train
 
-    configure_devices(config.devices)
     with open_screen(config, console) as screen:
         trained = train(config, dataset, RunReporter(run, screen))
     scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
