@@ -43,14 +43,15 @@ def call(function: Callable[..., Any], *arguments: Any, what: str) -> Any:
     try:
         return function(*arguments)
     except Exception as error:
+        place = _place(error, function)
         raise ConfigError(
-            f"{what} failed{_place(error)}: {type(error).__name__}: {first_line(error)}"
+            f"{what} failed{place}: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
-def _place(error: Exception) -> str:
-    """Gives the line that the user's function was at, where the error is from inside of it."""
+def _place(error: Exception, function: Callable[..., Any]) -> str:
+    """Gives the line that the function was at, where the error comes from within it."""
     trace = error.__traceback__.tb_next
-    if trace is None:
+    if trace is None or trace.tb_frame.f_code is not getattr(function, "__code__", None):
         return ""
     return f" at line {trace.tb_lineno} of {trace.tb_frame.f_code.co_filename}"
