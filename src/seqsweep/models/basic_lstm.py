@@ -123,9 +123,10 @@ def lstm_output(
             d_weights, dzs = _backward(dhs, recurrent, kept)
             sizes = [kernel.shape[0], 1, recurrent_kernel.shape[0]]
             d_kernel, d_bias, d_recurrent = tf.split(tf.transpose(d_weights), sizes)
-            dz = tf.cast(tf.stack(dzs), x.dtype)  # [T, 4n, B]
-            dx = tf.einsum("fz,tzb->btf", kernel, dz)  # pruned where nobody asks for it
-            return dx, d_kernel, d_recurrent, d_bias[0]
+            dz = tf.concat(dzs, 1)  # [4n, T·B]
+            dx = raw.MatMul(a=tf.cast(kernel, products), b=dz)  # pruned where nobody asks for it
+            dx = tf.reshape(tf.cast(dx, x.dtype), [sizes[0], len(kept), -1])  # [F, T, B]
+            return tf.transpose(dx, [2, 1, 0]), d_kernel, d_recurrent, d_bias[0]
 
         if return_sequences:
             return tf.transpose(tf.stack(hs), [2, 0, 1]), gradient
