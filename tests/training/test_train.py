@@ -233,8 +233,8 @@ def test_losses_that_layers_add_are_trained_on_and_not_reported(dataset, tmp_pat
         trained = train(config(model=own), dataset, recorder)
         kernels[by] = np.abs(trained.model.get_weights()[0]).mean()
         first = next(value for _, name, value in recorder.points if name == "train_loss")
-        assert first < 2  # with the penalty at its start it were above 20
-    assert kernels[1.0] < kernels[0.0] / 10
+        assert first < 2  # with the penalty, which starts at 5, it were more
+    assert kernels[1.0] < kernels[0.0] / 3
 
 
 @pytest.mark.parametrize("n", [1, 7, 100, 2500])
