@@ -25,7 +25,8 @@ N_STRETCHES = 16  # 32 gradient steps: a point after each second, a validation a
 SIZE = {"n_hidden": 5, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
 LSTM = {"name": "lstm", **SIZE, "forget_bias": 1.0, "products": "float32"}
 GRU = {"name": "gru", **SIZE, "update_bias": 1.0, "reset_after": True}
-NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "log_model": False, "wait": 0}
+NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "wait": 0}
+NONE |= {"log_model": False, "registered_model": None}
 VALUES = {
     "root": "/p",
     "seed": 3,
