@@ -228,7 +228,7 @@ def test_what_the_store_refuses_is_told_once_and_does_not_stop_the_rest(tmp_path
     assert curve(client, other) == [(1, 2.0)]
 
 
-def test_tables_are_told_to_mlflows_pages_each_once(tmp_path, client):
+def test_tables_are_told_to_mlflows_pages_each_once(tmp_path, client, monkeypatch):
     run = started(opened(tmp_path), RunRecord("a run"))
     for name in ("a.json", "b.json", "a.json"):
         (tmp_path / name).write_text('{"columns": ["x"], "data": [[1], [2]]}')
@@ -238,5 +238,6 @@ def test_tables_are_told_to_mlflows_pages_each_once(tmp_path, client):
         {"path": "report/a.json", "type": "table"},
         {"path": "report/b.json", "type": "table"},
     ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     loaded = client.load_table(client.get_run(run.id).info.experiment_id, "report/a.json", [run.id])
     assert list(loaded["x"]) == [1, 2]

@@ -31,7 +31,7 @@ def register(
     """
     version = _version(client, name, run_id, model_id, evaluation)
     champion = _champion(client, name)
-    if champion is not None and champion.version == version.version:
+    if champion is not None and int(champion.version) == int(version.version):
         return f"models:/{name}@{CHAMPION} is version {version.version} already"
     kept = None if champion is None else _why_kept(champion, evaluation)
     if kept is not None:
