@@ -6,6 +6,7 @@ these frozen values and refuses what cannot train. Nothing here imports TensorFl
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -149,6 +150,13 @@ class ModelFunctionConfig:
 ModelConfig = Annotated[
     LstmConfig | GruConfig | Conv1dConfig | ModelFunctionConfig, Field(discriminator="name")
 ]
+
+
+def keys_of(model: ModelConfig) -> dict[str, Any]:
+    """Gives the values of `model` by their keys, as a user writes them."""
+    if isinstance(model, ModelFunctionConfig):
+        return {"name": model.name, TARGET: model.target, **model.values}
+    return dataclasses.asdict(model)
 
 
 @frozen

@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from seqsweep import config as config_module
-from seqsweep.config import Config, read
+from seqsweep.config import Config, keys_of, read
 from seqsweep.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent.parent / "conf"
@@ -111,6 +111,14 @@ def test_keys_that_a_user_adds_to_a_model_of_his_own_are_its_values():
     model = read(composed("model=function", "model._target_=my_model.make", *added)).model
     assert model.target == "my_model.make"
     assert model.values == {"width": 64, "sizes": [1, 2], "seed": 0, "values": 1}
+    section = composed("model=function", "model._target_=my_model.make", *added).model
+    assert keys_of(model) == OmegaConf.to_container(section, resolve=False) | {"seed": 0}
+
+
+def test_the_keys_of_a_model_are_those_of_its_section():
+    for name in ("lstm", "gru", "conv1d"):
+        cfg = composed(f"model={name}")
+        assert keys_of(read(cfg).model) == cfg.model
 
 
 @pytest.mark.parametrize(
