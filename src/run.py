@@ -21,6 +21,7 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    sys.path += [str(Path.cwd()), str(ROOT)]  # where a model and data of the user's own may lie
     ConfigStore.instance().store(name="project", node={"root": str(ROOT)})
     sys.argv = in_hydras_words(sys.argv)
     check_the_sweep(ROOT / "sweeps", sys.argv)

@@ -12,7 +12,7 @@ SRC = Path(__file__).resolve().parent.parent / "src"
 LAYERS = [
     {"secrets"},
     {"errors", "hydra_files", "outcome", "record", "signals", "terminal"},
-    {"arguments", "config", "folders", "process"},
+    {"arguments", "config", "folders", "named", "process"},
     {"evaluation", "stores"},
     {"data", "models", "tracking"},
     {"search", "trial"},

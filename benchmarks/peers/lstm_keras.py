@@ -30,7 +30,15 @@ Train = Callable[[int], None]
 
 def ours(n_hidden: int, batch_size: int, products: str = "float32") -> Train:
     model = models.build(
-        LstmConfig(name="lstm", n_hidden=n_hidden, forget_bias=1.0, products=products, dropout=0.0),
+        LstmConfig(
+            name="lstm",
+            n_hidden=n_hidden,
+            n_layers=1,
+            bidirectional=False,
+            forget_bias=1.0,
+            products=products,
+            dropout=0.0,
+        ),
         input_shape=(STEPS, FEATURES),
         n_classes=CLASSES,
         seed=0,

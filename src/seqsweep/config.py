@@ -6,6 +6,7 @@ these frozen values and refuses what cannot train. Nothing here imports TensorFl
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -36,6 +37,8 @@ Positive = Annotated[float, Field(gt=0, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
+
+TARGET = "_target_"  # Hydra's word for the function that a config is for
 
 
 @frozen
@@ -72,17 +75,29 @@ class NpzConfig:
     n_validation: Count
 
 
+@frozen
+class DataFunctionConfig:
+    """A function of the user's, which gives x_train, y_train, x_test and y_test."""
+
+    name: Literal["function"]
+    function: Text
+    n_validation: Count
+
+
 DataConfig = Annotated[
-    Mnist5kConfig | DownloadConfig | IdxConfig | NpzConfig, Field(discriminator="name")
+    Mnist5kConfig | DownloadConfig | IdxConfig | NpzConfig | DataFunctionConfig,
+    Field(discriminator="name"),
 ]
 
 
 @frozen
 class LstmConfig:
-    """One LSTM layer whose last output a linear layer classifies."""
+    """LSTM layers, the last of which ends in an output that a linear layer classifies."""
 
     name: Literal["lstm"]
     n_hidden: Count
+    n_layers: Count
+    bidirectional: Flag
     forget_bias: Number
     products: Literal["float32", "bfloat16"]
     dropout: Fraction
@@ -90,16 +105,58 @@ class LstmConfig:
 
 @frozen
 class GruConfig:
-    """One GRU layer whose last output a linear layer classifies."""
+    """GRU layers, the last of which ends in an output that a linear layer classifies."""
 
     name: Literal["gru"]
     n_hidden: Count
+    n_layers: Count
+    bidirectional: Flag
     update_bias: Number
     reset_after: Flag
     dropout: Fraction
 
 
-ModelConfig = Annotated[LstmConfig | GruConfig, Field(discriminator="name")]
+@frozen
+class Conv1dConfig:
+    """Convolutions over the steps; a linear layer classifies what they come to."""
+
+    name: Literal["conv1d"]
+    n_filters: Count
+    kernel_size: Count
+    n_layers: Count
+    dropout: Fraction
+
+
+@frozen
+class ModelFunctionConfig:
+    """A function of the user's, which gives a Keras model.
+
+    `values` are all other keys of `model`, the function's own.
+    """
+
+    name: Literal["function"]
+    target: Annotated[str, Field(min_length=1, alias=TARGET)]
+    values: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_keys_of_its_own(cls, found: Any) -> Any:
+        if not isinstance(found, dict):
+            return found
+        ours = {key: found[key] for key in ("name", TARGET) if key in found}
+        return {**ours, "values": {key: found[key] for key in found if key not in ours}}
+
+
+ModelConfig = Annotated[
+    LstmConfig | GruConfig | Conv1dConfig | ModelFunctionConfig, Field(discriminator="name")
+]
+
+
+def keys_of(model: ModelConfig) -> dict[str, Any]:
+    """Gives the values of `model` by their keys, as a user writes them."""
+    if isinstance(model, ModelFunctionConfig):
+        return {"name": model.name, TARGET: model.target, **model.values}
+    return dataclasses.asdict(model)
 
 
 @frozen
@@ -223,6 +280,14 @@ class Config:
 _NAMED = {"data", "model"}  # the sections of Config whose name decides what their keys are
 
 
+_WANTED = {
+    "data.dir": ("the folder of the IDX files", "PATH"),
+    "data.path": ("the .npz file", "PATH"),
+    "data.function": ("the function that gives the arrays", "package.module:function"),
+    f"model.{TARGET}": ("the function that gives the model", "package.module.function"),
+}
+
+
 def read(cfg: DictConfig) -> Config:
     """Gives the checked configuration.
 
@@ -250,10 +315,9 @@ def checked(kind: type[T], values: Any, *, prefix: str = "") -> T:
 
 
 def _missing(error: OmegaConfBaseException) -> str:
-    wanted = {"data.dir": "the folder of the IDX files", "data.path": "the .npz file"}
-    if error.full_key in wanted:
-        key = error.full_key
-        return f"{key} is not set: give {wanted[key]}, as {key}=PATH"
+    if (key := error.full_key) in _WANTED:
+        what, form = _WANTED[key]
+        return f"{key} is not set: give {what}, as {key}={form}"
     return f"{error.full_key or 'a value'} cannot be read: {error.msg or error}".splitlines()[0]
 
 

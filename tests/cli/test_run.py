@@ -26,8 +26,12 @@ def test_looking_at_the_configuration_loads_nothing_heavy(root, program, tmp_pat
 
 def test_the_help_lists_the_groups_and_the_sweeps(root, program, tmp_path):
     said = program(root / "src" / "run.py", "--help", cwd=tmp_path).stdout
-    assert "sweep: cells, default, size, tiny" in said
-    for group in ("data: fashion_mnist, idx, mnist, mnist_5k, npz", "experiment: tutorial"):
+    assert "sweep: cells, default, forget_bias, size, tiny" in said
+    for group in (
+        "data: fashion_mnist, function, idx, mnist, mnist_5k, npz",
+        "experiment: tutorial",
+        "model: conv1d, function, gru, lstm",
+    ):
         assert group in said
 
 
@@ -65,6 +69,12 @@ WRONG = {
     "a key that not all models have": (
         ["-m", "model=lstm,gru", "model.forget_bias=0,1"],
         ["model=gru", "model.forget_bias"],
+    ),
+    "a model that is not named": (["model=function"], ["model._target_ is not set"]),
+    "data that is not named": (["data=function"], ["data.function is not set"]),
+    "data of no module": (
+        ["data=function", "data.function=nosuch:load"],
+        ["error: data.function='nosuch:load' names no function: No module named 'nosuch'"],
     ),
     "a folder that does not exist": (["data=idx", "data.dir=/nonexistent"], ["/nonexistent"]),
     "a folder that is not given": (["data=idx"], ["data.dir", "IDX"]),

@@ -64,7 +64,8 @@ def run_or_told(steps) -> None:
 
 KEYS = """
     seed objective root sweep data model optimizer training tracking devices
-    model.n_hidden model.name model.dropout data.name data.dir data.n_validation
+    model.n_hidden model.name model.dropout model.n_layers model.bidirectional model.kernel_size
+    model._target_ model.width data.function data.name data.dir data.n_validation
     training.epochs training.batch_size training.training_iters training.display
     optimizer.learning_rate tracking.uri tracking.hidden tracking.dir devices.threads
     hydra.sweeper hydra.sweeper.n_trials hydra.sweeper.params hydra.sweeper.sampler
@@ -73,8 +74,8 @@ KEYS = """
 """.split()  # noqa: SIM905 - a table
 VALUES = r"""
     null true 0 -1 1e999 -inf nan 0x10 1_000 99999999999999999999999 [] {} '' '???' ???
-    ${seed} ${nosuch} ${oc.env:NOSUCH} ${model} lstm gru idx [1,2] {a:1} {a:{b:[{}]}}
-    a,b choice(1,2) interval(0,1) interval(nan,1) range(0,1e300,1e-300) glob(*) int(a)
+    ${seed} ${nosuch} ${oc.env:NOSUCH} ${model} lstm gru conv1d function idx [1,2] {a:1}
+    {a:{b:[{}]}} a,b choice(1,2) interval(0,1) interval(nan,1) range(0,1e300,1e-300) glob(*) int(a)
     sqlite:// http://u:p@h/ /dev/zero ../.. [[[[[[]]]]]] '${' \ é
 """.split()  # noqa: SIM905
 VALUES += ["\x00", "\ud83d", "a b"]

@@ -22,8 +22,9 @@ from seqsweep.trial.reporting import ChannelReporter
 from seqsweep.trial.train import train
 
 N_STRETCHES = 16  # 32 gradient steps: a point after each second, a validation after each fourth
-LSTM = {"name": "lstm", "n_hidden": 5, "forget_bias": 1.0, "products": "float32", "dropout": 0.0}
-GRU = {"name": "gru", "n_hidden": 5, "update_bias": 1.0, "reset_after": True, "dropout": 0.0}
+SIZE = {"n_hidden": 5, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
+LSTM = {"name": "lstm", **SIZE, "forget_bias": 1.0, "products": "float32"}
+GRU = {"name": "gru", **SIZE, "update_bias": 1.0, "reset_after": True}
 NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "wait": 0}
 NONE |= {"log_model": False, "registered_model": None}
 VALUES = {
@@ -148,8 +149,52 @@ def same(one: Trained, other: Trained) -> None:
         assert mine.tobytes() == theirs.tobytes()
 
 
+# A model of the user's own, with all that such a one may change and draw.
+OWN = {"name": "function", "_target_": "user_kept.make", "width": 5}
+MODULE = """
+import keras
+
+
+def make(config, input_shape, n_classes):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.GaussianNoise(0.1),
+        keras.layers.LSTM(config.width, recurrent_dropout=0.2, kernel_regularizer="l2"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(n_classes),
+    ])
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_module(tmp_path_factory):
+    """Lets Python find the module of `OWN`; gives its file."""
+    file = tmp_path_factory.mktemp("own") / "user_kept.py"
+    file.write_text(MODULE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(file.parent)
+        yield file
+
+
 KINDS = {
     "lstm": {},
+    "lstm, two layers both ways": {
+        "model": {**LSTM, "n_layers": 2, "bidirectional": True, "dropout": 0.2}
+    },
+    "gru, two layers both ways": {
+        "model": {**GRU, "n_layers": 2, "bidirectional": True, "dropout": 0.2}
+    },
+    "conv1d": {
+        "model": {
+            "name": "conv1d",
+            "n_filters": 5,
+            "kernel_size": 2,
+            "n_layers": 2,
+            "dropout": 0.2,
+        }
+    },
+    "of the user's own": {"model": OWN},
     "lstm with dropout": {"model": {**LSTM, "dropout": 0.4}},
     "gru": {"model": GRU},
     "gru with dropout, by loss": {"model": {**GRU, "dropout": 0.4}, "objective": "val_loss"},
@@ -265,6 +310,16 @@ def test_another_version_of_a_library_is_another_training(dataset, monkeypatch, 
     assert identity_of(config(), dataset) == before
     monkeypatch.setattr(library, "__version__", "0.0.1")
     assert identity_of(config(), dataset) != before
+
+
+def test_another_file_of_a_model_of_the_users_own_is_another_training(dataset, own_module):
+    settings = config(model=OWN)
+    before = identity_of(settings, dataset)
+    assert identity_of(settings, dataset) == before
+    assert identity_of(config(model={**OWN, "width": 6}), dataset) != before
+    own_module.write_text(MODULE.replace("0.1", "0.2"))
+    assert identity_of(settings, dataset) != before
+    own_module.write_text(MODULE)
 
 
 def test_where_it_runs_and_what_is_shown_is_the_same_training(dataset):

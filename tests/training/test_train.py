@@ -81,17 +81,18 @@ def config(**changes) -> Config:
     return checked(Config, values)
 
 
-GRU = {"name": "gru", "n_hidden": 12, "update_bias": 1.0, "reset_after": True, "dropout": 0.0}
+SIZE = {"n_hidden": 12, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
+LSTM = {"name": "lstm", **SIZE, "forget_bias": 1.0, "products": "float32"}
+GRU = {"name": "gru", **SIZE, "update_bias": 1.0, "reset_after": True}
+CONV1D = {"name": "conv1d", "n_filters": 12, "kernel_size": 3, "n_layers": 2, "dropout": 0.0}
+BOTH_WAYS = {"n_layers": 2, "bidirectional": True, "n_hidden": 6}
 MODELS = {
-    "lstm": {
-        "name": "lstm",
-        "n_hidden": 12,
-        "forget_bias": 1.0,
-        "products": "float32",
-        "dropout": 0.0,
-    },
+    "lstm": LSTM,
+    "lstm, two layers both ways": {**LSTM, **BOTH_WAYS},
     "gru": GRU,
     "gru, reset before": {**GRU, "reset_after": False},
+    "gru, two layers both ways": {**GRU, **BOTH_WAYS},
+    "conv1d": CONV1D,
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
@@ -108,16 +109,24 @@ def test_it_learns(dataset, model):
     assert trained.value > 0.8  # a third of the classes by chance; 0.87 is the most
 
 
-def test_a_gru_learns_to_read_digits():
+@pytest.mark.parametrize(
+    "model",
+    [
+        {**GRU, "n_hidden": 48},
+        {**LSTM, "n_hidden": 32, "n_layers": 2, "bidirectional": True},
+        {**CONV1D, "n_filters": 24},
+    ],
+    ids=["gru", "lstm, two layers both ways", "conv1d"],
+)
+def test_it_learns_to_read_digits(model):
     changes = {"training__batch_size": 50, "training__epochs": 4, "training__display_step": 1000}
-    model = {**GRU, "n_hidden": 48}
     settings = config(model=model, **changes)
     trained = train(settings, data.load(settings.data), Recorder())
     assert trained.value > 0.88  # a tenth by chance
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("model", [MODELS["lstm"], GRU], ids=["lstm", "gru"])
+@every_model
 def test_the_same_seed_gives_the_same_curve_to_the_last_bit(dataset, model, dropout):
     model = {**model, "dropout": dropout}
     first = curve(dataset, model=model)
@@ -209,6 +218,26 @@ def test_a_training_step_is_the_gradient_step_of_an_independent_loop(dataset):
         theirs.train_on_batch(dataset.train.x[indices], dataset.train.y[indices])
     for mine, other in zip(ours.model.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-4)
+
+
+def test_losses_that_layers_add_are_trained_on_and_not_reported(dataset, tmp_path, monkeypatch):
+    (tmp_path / "user_regularized.py").write_text(
+        "import keras\n"
+        "def make(config, input_shape, n_classes):\n"
+        "    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(),\n"
+        "        keras.layers.Dense(n_classes, kernel_regularizer=keras.regularizers.L2(config.by),"
+        " kernel_initializer=keras.initializers.GlorotUniform(seed=1))])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kernels = {}
+    for by in (0.0, 1.0):
+        own = {"name": "function", "_target_": "user_regularized.make", "by": by}
+        recorder = Recorder()
+        trained = train(config(model=own), dataset, recorder)
+        kernels[by] = np.abs(trained.model.get_weights()[0]).mean()
+        first = next(value for _, name, value in recorder.points if name == "train_loss")
+        assert first < 2  # with the penalty, which starts at 5, it were more
+    assert kernels[1.0] < kernels[0.0] / 3
 
 
 @pytest.mark.parametrize("n", [1, 7, 100, 2500])

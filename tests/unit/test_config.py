@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from seqsweep import config as config_module
-from seqsweep.config import Config, read
+from seqsweep.config import Config, keys_of, read
 from seqsweep.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent.parent / "conf"
@@ -22,7 +22,10 @@ SECTIONS = {
     "data/idx": config_module.IdxConfig,
     "data/npz": config_module.NpzConfig,
     "model/lstm": config_module.LstmConfig,
+    "data/function": config_module.DataFunctionConfig,
     "model/gru": config_module.GruConfig,
+    "model/conv1d": config_module.Conv1dConfig,
+    "model/function": config_module.ModelFunctionConfig,
     "optimizer/adam": config_module.AdamConfig,
     "training/default": config_module.TrainingConfig,
     "tracking/mlflow": config_module.TrackingConfig,
@@ -42,7 +45,10 @@ def composed(*overrides: str):
 @pytest.mark.parametrize("name", SECTIONS)
 def test_each_yaml_file_sets_exactly_the_fields_of_its_dataclass(name):
     keys = set(OmegaConf.load(CONF / f"{name}.yaml"))
-    assert keys == {field.name for field in dataclasses.fields(SECTIONS[name])}
+    fields = {field.name for field in dataclasses.fields(SECTIONS[name])}
+    if name == "model/function":  # Hydra's word, and the keys that a user adds
+        fields = fields - {"target", "values"} | {config_module.TARGET}
+    assert keys == fields
 
 
 def test_no_yaml_file_lacks_its_dataclass():
@@ -85,7 +91,12 @@ def test_the_keys_that_users_know_are_there_with_these_defaults(key, value):
         ["data=npz", "data.path=/data.npz"],
         ["data=mnist"],
         ["data=fashion_mnist"],
+        ["data=function", "data.function=my_data:load"],
         ["tracking=none", "devices=gpu"],
+        ["model.n_layers=3", "model.bidirectional=true"],
+        ["model=gru", "model.n_layers=2", "model.bidirectional=true"],
+        ["model=conv1d", "model.n_filters=8", "model.kernel_size=3", "model.n_layers=1"],
+        ["model=function", "model._target_=my_model.make", "+model.width=64"],
         ["model=gru", "model.update_bias=-1", "model.reset_after=false"],
         ["training.epochs=0.5", "optimizer.learning_rate=1"],
     ],
@@ -93,6 +104,42 @@ def test_the_keys_that_users_know_are_there_with_these_defaults(key, value):
 )
 def test_what_hydra_composes_is_read_as_typed_values(overrides):
     assert isinstance(read(composed(*overrides)), Config)
+
+
+def test_keys_that_a_user_adds_to_a_model_of_his_own_are_its_values():
+    added = ["+model.width=64", "+model.sizes=[1,2]", "+model.seed=${seed}", "+model.values=1"]
+    model = read(composed("model=function", "model._target_=my_model.make", *added)).model
+    assert model.target == "my_model.make"
+    assert model.values == {"width": 64, "sizes": [1, 2], "seed": 0, "values": 1}
+    section = composed("model=function", "model._target_=my_model.make", *added).model
+    assert keys_of(model) == OmegaConf.to_container(section, resolve=False) | {"seed": 0}
+
+
+def test_the_keys_of_a_model_are_those_of_its_section():
+    for name in ("lstm", "gru", "conv1d"):
+        cfg = composed(f"model={name}")
+        assert keys_of(read(cfg).model) == cfg.model
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        (
+            "model=function",
+            "model._target_ is not set: give the function that gives the model, as "
+            "model._target_=package.module.function",
+        ),
+        (
+            "data=function",
+            "data.function is not set: give the function that gives the arrays, as "
+            "data.function=package.module:function",
+        ),
+    ],
+)
+def test_a_function_that_is_not_named_is_asked_for(group, sentence):
+    with pytest.raises(ConfigError) as caught:
+        read(composed(group))
+    assert str(caught.value) == sentence
 
 
 def test_the_tutorial_is_as_the_tutorial_was():
@@ -111,6 +158,8 @@ def test_the_tutorial_is_as_the_tutorial_was():
         ("model.n_hidden='8'", "model.n_hidden='8'"),
         ("model.n_hidden=true", "model.n_hidden=True"),
         ("model.n_hidden=null", "model.n_hidden=None"),
+        ("model.n_layers=0", "model.n_layers=0: input should be greater than 0"),
+        ("model.bidirectional=1", "model.bidirectional=1: input should be a valid boolean"),
         ("model.dropout=1", "model.dropout=1"),
         ("model.forget_bias=inf", "model.forget_bias=inf"),
         ("model.name=cnn", "model.name='cnn'"),
@@ -142,7 +191,26 @@ def test_a_value_that_cannot_train_is_named_with_its_key(override, says):
         (["model=gru", "+model.forget_bias=1"], "model.forget_bias=1: model=gru has no such key"),
         (["+model.update_bias=1"], "model.update_bias=1: model=lstm has no such key"),
         (["+data.dir=x"], "data.dir='x': data=mnist_5k has no such key"),
-        (["model.name=cnn"], "model.name='cnn': accepted is 'lstm', 'gru'"),
+        (
+            ["model.name=cnn"],
+            "model.name='cnn': accepted is 'lstm', 'gru', 'conv1d', 'function'",
+        ),
+        (
+            ["model=conv1d", "+model.n_hidden=3"],
+            "model.n_hidden=3: model=conv1d has no such key",
+        ),
+        (
+            ["model=conv1d", "model.kernel_size=2.5"],
+            "model.kernel_size=2.5: input should be a valid integer",
+        ),
+        (
+            ["model=function", "model._target_=''"],
+            "model._target_='': string should have at least 1 character",
+        ),
+        (
+            ["model=function", "model._target_=3"],
+            "model._target_=3: input should be a valid string",
+        ),
         (["~model.n_hidden"], "model.n_hidden is not set"),
         (
             ["model=gru", "model.n_hidden=0"],
@@ -161,7 +229,7 @@ def test_a_mistake_in_a_section_that_its_name_decides_is_one_sentence(overrides,
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize("word", ["lstm", "gru", "idx", "model"])
+@pytest.mark.parametrize("word", ["lstm", "gru", "idx", "model", "function"])
 def test_a_key_that_is_called_as_a_variant_keeps_its_name(word):
     with pytest.raises(ConfigError, match=f"^model.{word}=3: model=lstm has no such key$"):
         read(composed(f"+model.{word}=3"))

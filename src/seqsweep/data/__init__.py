@@ -7,8 +7,15 @@ stands once, in `dataset.py`.
 
 from types import ModuleType
 
-from seqsweep.config import DataConfig, DownloadConfig, IdxConfig, Mnist5kConfig, NpzConfig
-from seqsweep.data import download, idx, mnist_5k, npz
+from seqsweep.config import (
+    DataConfig,
+    DataFunctionConfig,
+    DownloadConfig,
+    IdxConfig,
+    Mnist5kConfig,
+    NpzConfig,
+)
+from seqsweep.data import download, function, idx, mnist_5k, npz
 from seqsweep.data.dataset import Dataset, Split, build
 from seqsweep.data.described import described
 from seqsweep.data.parts import left_to_train
@@ -20,6 +27,7 @@ _SOURCES: dict[type, ModuleType] = {
     DownloadConfig: download,
     IdxConfig: idx,
     NpzConfig: npz,
+    DataFunctionConfig: function,
 }
 
 

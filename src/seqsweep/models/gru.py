@@ -9,8 +9,17 @@ from seqsweep.config import GruConfig
 from seqsweep.models.kernels import glorot_kernels
 
 
-def make_gru(config: GruConfig, *, features: int, seed: int) -> keras.layers.GRU:
+def make_gru(
+    config: GruConfig,
+    *,
+    features: int,
+    seed: int,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+) -> keras.layers.GRU:
     """Gives the layer: (batch, steps, features) in, the last output (batch, n_hidden) out.
+
+    The two flags are those of keras.layers.GRU.
 
     The kernels start Glorot uniform, the biases zero but for the update gate's, whose gate is the
     share of the state that is kept (z in Keras' h = z·h + (1 - z)·candidate).
@@ -31,4 +40,6 @@ def make_gru(config: GruConfig, *, features: int, seed: int) -> keras.layers.GRU
         kernel_initializer=kernel,
         recurrent_initializer=recurrent_kernel,
         bias_initializer=first_bias,
+        return_sequences=return_sequences,
+        go_backwards=go_backwards,
     )

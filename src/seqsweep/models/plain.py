@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from seqsweep.models.basic_lstm import BasicLSTM
+from seqsweep.models.both_ways import BothWays
 
 
 def portable(model: keras.Model) -> keras.Model:
@@ -32,8 +33,14 @@ def logits(model: keras.Model) -> keras.Model:
 
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.Model):  # of the user's own
+        return keras.models.clone_model(layer)
+    if isinstance(layer, BothWays):
+        return keras.layers.Bidirectional(_plain(layer.forward))
     if isinstance(layer, BasicLSTM | keras.layers.LSTM):
-        return keras.layers.LSTM(layer.units)
+        return keras.layers.LSTM(layer.units, return_sequences=layer.return_sequences)
     if isinstance(layer, keras.layers.GRU):  # without our initialisers
-        return keras.layers.GRU(layer.units, reset_after=layer.reset_after)
+        return keras.layers.GRU(
+            layer.units, reset_after=layer.reset_after, return_sequences=layer.return_sequences
+        )
     return layer.from_config(layer.get_config())

@@ -23,6 +23,7 @@ from seqsweep.search.display import (
     show_value,
     show_values,
 )
+from seqsweep.search.intervals import BY_SEED, by_seed, interval
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 from seqsweep.secrets import masked_yaml
 
@@ -67,7 +68,14 @@ def _values(trial: FrozenTrial, outcome: str, n_values: int) -> list[str]:
     if trial.state is not TrialState.COMPLETE:
         return [outcome] + [""] * (n_values - 1)
     mark = "" if is_feasible(trial) else " !"
-    return [f"{show_value(value)}{mark}" for value in trial.values]
+    values = enumerate(trial.values)
+    return [f"{show_value(value)}{_spread(trial, number)}{mark}" for number, value in values]
+
+
+def _spread(trial: FrozenTrial, objective: int) -> str:
+    """Writes half the width of the 95% interval of a trial that was repeated."""
+    values = by_seed(trial, objective).values()
+    return f" ± {show_value(interval([*values]).half_width)}" if values else ""
 
 
 def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
@@ -109,9 +117,10 @@ def print_best(
         _print_front(console, best, names, evaluated)
         return
     (trial,) = best
-    reached = show_values(names, trial.values)
-    if (seeds := trial.user_attrs.get("values_by_seed")) is not None:
-        reached += f" (mean of {len(seeds)} seeds: {_by_seed(seeds)})"
+    reached = show_values(names, trial.values) + _spread(trial, 0)
+    if seeds := by_seed(trial):
+        values = ", ".join(map(show_value, seeds.values()))
+        reached += f" (95%; mean of {len(seeds)} seeds: {values})"
     reached = ", ".join(filter(None, [reached, show_scores(evaluated.get(trial.number, {}))]))
     console.print(f"\nBest: [bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
     shorts = short_names(trial.params)
@@ -136,10 +145,6 @@ def _print_front(
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _by_seed(seeds: Mapping[str, Sequence[float]]) -> str:
-    return ", ".join("/".join(map(show_value, values)) for values in seeds.values())
 
 
 def write_results(
@@ -176,6 +181,6 @@ def _more(trial: FrozenTrial, evaluated: Mapping[int, Mapping[str, float]]) -> d
         "mlflow_run_id": trial.user_attrs.get("mlflow_run_id") or None,
         "evaluated": dict(evaluated.get(trial.number, {})),
     }
-    if "values_by_seed" in trial.user_attrs:
-        more["values_by_seed"] = trial.user_attrs["values_by_seed"]
+    if BY_SEED in trial.user_attrs:
+        more[BY_SEED] = trial.user_attrs[BY_SEED]
     return more

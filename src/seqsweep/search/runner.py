@@ -19,6 +19,7 @@ from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
 from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
+from seqsweep.search.intervals import BY_SEED
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import (
@@ -184,7 +185,7 @@ class Runner:
         outcome = self._constrain(trial, run, combine(outcomes), repeats.last())
         if isinstance(outcome, Completed):
             values = {seed: each.values for seed, each in outcomes.items()}
-            trial.set_user_attr("values_by_seed", {str(seed): v for seed, v in values.items()})
+            trial.set_user_attr(BY_SEED, {str(seed): v for seed, v in values.items()})
             run.log(results_of(self._settings, outcome.values))
             run.log(_spread(self._settings.recorded_names, values))
             sign = self._settings.signs[0]

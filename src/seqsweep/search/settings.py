@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 import re
 import sys
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from seqsweep.config import (
     checked,
     frozen,
 )
-from seqsweep.errors import ConfigError, first_line
+from seqsweep.errors import ConfigError
+from seqsweep.named import function_named
 from seqsweep.process.messages import OBJECTIVE
 
 CURRENT = "current"  # among `enqueue`: the values that the config has now
@@ -208,15 +208,7 @@ class Settings:
         name = getattr(self, field)
         if name is None:
             return None
-        try:
-            function = pkgutil.resolve_name(name)
-        except Exception as error:
-            raise ConfigError(
-                f"hydra.sweeper.{field}={name!r} names no function: {first_line(error)}"
-            ) from error
-        if not callable(function):
-            raise ConfigError(f"hydra.sweeper.{field}={name!r} is no function")
-        return function
+        return function_named(name, key=f"hydra.sweeper.{field}")
 
     def _check_preload(self) -> None:
         """Looks for each module's outermost package, which imports nothing."""

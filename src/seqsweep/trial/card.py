@@ -6,7 +6,7 @@ import dataclasses
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from seqsweep.config import Config
+from seqsweep.config import Config, keys_of
 from seqsweep.data import Dataset
 from seqsweep.evaluation import Evaluation
 from seqsweep.process.messages import HIGH, LOW
@@ -51,7 +51,7 @@ def evaluation_of(
     steps, features = dataset.input_shape
     name = config.tracking.registered_model
     rows = {
-        **{f"model.{key}": value for key, value in dataclasses.asdict(config.model).items()},
+        **{f"model.{key}": value for key, value in keys_of(config.model).items()},
         **{f"optimizer.{key}": v for key, v in dataclasses.asdict(config.optimizer).items()},
         "training.batch_size": config.training.batch_size,
         "seed": config.seed,

@@ -21,10 +21,11 @@ import numpy as np
 import tensorflow as tf
 
 import seqsweep
-from seqsweep.config import Config
+from seqsweep.config import Config, ModelFunctionConfig
 from seqsweep.data import Dataset
 from seqsweep.errors import reason
 from seqsweep.folders import write_whole
+from seqsweep.models.own import source_of
 from seqsweep.process.channel import TrialInterrupted, interrupted
 from seqsweep.trial.reporting import ChannelReporter
 
@@ -150,6 +151,8 @@ def identity_of(config: Config, dataset: Dataset) -> str:
     for part in CODE:
         for path in sorted((Path(seqsweep.__file__).parent / part).glob("*.py")):
             digest.update(path.read_bytes())
+    if isinstance(config.model, ModelFunctionConfig):
+        digest.update(source_of(config.model))
     return digest.hexdigest()
 
 

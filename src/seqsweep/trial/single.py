@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from seqsweep import data
-from seqsweep.config import Config
+from seqsweep.config import Config, ModelFunctionConfig
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
@@ -53,6 +53,7 @@ def run_single(config: Config, cfg: DictConfig, folder: Path, rerun: Rerun | Non
     dataset = data.load(config.data)
     console = Terminal()
     load_tensorflow()
+    prepare(config, dataset)
     run = start_run(tracking, config, cfg, folder)
     seen = RunReporter(run)
     with flushed(tracking, config), ended_truly(run):
@@ -72,6 +73,25 @@ def run_single(config: Config, cfg: DictConfig, folder: Path, rerun: Rerun | Non
     return value
 
 
+def prepare(config: Config, dataset: data.Dataset) -> None:
+    """Sets the device, and builds a model of the user's own once before anything is recorded.
+
+    Raises:
+        UserError: it cannot be built, or not be trained.
+    """
+    from seqsweep import models
+    from seqsweep.trial.devices import configure_devices
+
+    configure_devices(config.devices)
+    if isinstance(config.model, ModelFunctionConfig):
+        models.build(
+            config.model,
+            input_shape=dataset.input_shape,
+            n_classes=dataset.n_classes,
+            seed=config.seed,
+        )
+
+
 def train_and_test(
     config: Config,
     dataset: data.Dataset,
@@ -81,12 +101,10 @@ def train_and_test(
     folder: Path,
 ) -> float:
     """Trains, tests and keeps the model; gives the objective's value."""
-    from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.findings import findings
     from seqsweep.trial.task import save
     from seqsweep.trial.train import train
 
-    configure_devices(config.devices)
     with open_screen(config, console) as screen, sampled_here(config, run):
         reporter.screen = screen
         trained = train(config, dataset, reporter)

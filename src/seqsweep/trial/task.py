@@ -13,13 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, open_dict
 
 from seqsweep import data
-from seqsweep.config import Config, read
+from seqsweep.config import Config, ModelFunctionConfig, read
 from seqsweep.errors import ConfigError, UserError
 from seqsweep.outcome import EXIT_INTERRUPTED
 from seqsweep.process.channel import Channel, current, report
 from seqsweep.process.messages import CHECKPOINT_FOLDER, MODEL_FOLDER, Report
 from seqsweep.process.result import raised
 from seqsweep.signals import handled_by, interrupt
+from seqsweep.trial.tried import try_model
 
 WANTED = {"val_accuracy": "maximize", "val_loss": "minimize", "n_parameters": "minimize"}
 EXAMPLE_IMAGES = 2  # in the model's input example
@@ -78,7 +79,8 @@ def check(cfg: DictConfig) -> None:
     directions, metric = _listed(sweeper.direction), _listed(sweeper.metric)
     with open_dict(cfg):
         del cfg["hydra"]
-    objectives = list(checked(cfg).objective)
+    config = checked(cfg)
+    objectives = list(config.objective)
     wanted = [WANTED[name] for name in objectives]
     if directions != wanted:
         raise ConfigError(
@@ -90,6 +92,8 @@ def check(cfg: DictConfig) -> None:
             f"hydra.sweeper.metric={_shown(metric)} does not fit objective={_shown(objectives)}: "
             "the pruner looks at what is optimised"
         )
+    if isinstance(config.model, ModelFunctionConfig):
+        try_model(config)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -150,7 +150,7 @@ def make_steps(
             with tf.GradientTape() as tape:
                 logits = model(x, training=True)  # (batch, n_classes)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-                loss = tf.reduce_mean(losses)
+                loss = sum(model.losses, tf.reduce_mean(losses))  # with its regularizers'
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply(gradients)
             return number + 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqsweep.models.basic_lstm import BasicLSTM, lstm_last_output
+from seqsweep.models.basic_lstm import BasicLSTM, lstm_output
 
 FORGET_BIAS = 0.7
 
@@ -85,7 +85,7 @@ def central_differences(function, argument, step=1e-5):
 def test_the_last_output_is_that_of_basic_lstm_cell(shape):
     arguments, _ = random_arguments(shape)
     np.testing.assert_allclose(
-        lstm_last_output(*map(tf.constant, arguments)),
+        lstm_output(*map(tf.constant, arguments)),
         basic_lstm_cell_from(*arguments),
         rtol=0,
         atol=1e-12,
@@ -95,7 +95,7 @@ def test_the_last_output_is_that_of_basic_lstm_cell(shape):
 @every_shape
 def test_gradients_are_the_slopes_of_basic_lstm_cell(shape):
     arguments, direction = random_arguments(shape)
-    gradients = gradients_along(direction, lstm_last_output, arguments)
+    gradients = gradients_along(direction, lstm_output, arguments)
     for position, gradient in enumerate(gradients):
 
         def score(moved, position=position):
@@ -118,20 +118,56 @@ def test_gradients_are_those_through_keras_lstm(shape):
         tape.watch(sequences)
         score = tf.reduce_sum(direction * layer(sequences))
     through_keras = tape.gradient(score, [sequences, *(w.value for w in layer.weights)])
-    gradients = gradients_along(direction, lstm_last_output, arguments)
+    gradients = gradients_along(direction, lstm_output, arguments)
     for gradient, expected in zip(gradients, through_keras, strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-12), ("float32", 1e-5)])
+@every_shape
+def test_all_outputs_and_the_gradients_through_them_are_those_of_keras_lstm(shape, dtype, atol):
+    batch, steps, _, n = shape
+    (x, *weights), _ = random_arguments(shape, np.dtype(dtype))
+    direction = np.random.default_rng(1).normal(size=(batch, steps, n)).astype(dtype)
+    layer = keras.layers.LSTM(n, dtype=dtype, return_sequences=True)
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    sequences = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(sequences)
+        outputs = layer(sequences)
+        score = tf.reduce_sum(direction * outputs)
+    through_keras = tape.gradient(score, [sequences, *(w.value for w in layer.weights)])
+
+    def all_outputs(*arguments):
+        return lstm_output(*arguments, return_sequences=True)
+
+    np.testing.assert_allclose(all_outputs(x, *weights), outputs, rtol=0, atol=atol)
+    gradients = gradients_along(direction, all_outputs, [x, *weights])
+    for gradient, expected in zip(gradients, through_keras, strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=10 * atol, atol=10 * atol)
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_a_layer_that_goes_backwards_is_that_of_keras(return_sequences):
+    flags = {"return_sequences": return_sequences, "go_backwards": True}
+    ours = BasicLSTM(5, forget_bias=1.0, seed=0, **flags)
+    theirs = keras.layers.LSTM(5, **flags)
+    x = np.random.default_rng(0).random((4, 6, 3), np.float32)
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=0, atol=1e-6)
+    assert ours.compute_output_shape(x.shape) == theirs.compute_output_shape(x.shape)
 
 
 def test_float32_gives_float32_close_to_float64():
     arguments, direction = random_arguments((3, 28, 28, 16))
     narrow = [argument.astype(np.float32) for argument in arguments]
-    output = lstm_last_output(*map(tf.constant, narrow))
+    output = lstm_output(*map(tf.constant, narrow))
     assert output.dtype == tf.float32
-    np.testing.assert_allclose(
-        output, lstm_last_output(*map(tf.constant, arguments)), rtol=0, atol=1e-4
-    )
-    for gradient in gradients_along(direction.astype(np.float32), lstm_last_output, narrow):
+    np.testing.assert_allclose(output, lstm_output(*map(tf.constant, arguments)), rtol=0, atol=1e-4)
+    for gradient in gradients_along(direction.astype(np.float32), lstm_output, narrow):
         assert gradient.dtype == tf.float32
 
 
@@ -145,7 +181,7 @@ def test_one_trace_serves_every_batch_size():
         traces.append(x)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            output = lstm_last_output(x, *weights)
+            output = lstm_output(x, *weights)
         return output, tape.gradient(output, x)
 
     whole = output_and_slope(x)
@@ -157,9 +193,9 @@ def test_one_trace_serves_every_batch_size():
 
 def test_in_a_graph_it_computes_what_it_computes_eagerly():
     arguments, direction = random_arguments((3, 4, 5, 6))
-    in_a_graph = gradients_along(direction, tf.function(lstm_last_output), arguments)
+    in_a_graph = gradients_along(direction, tf.function(lstm_output), arguments)
     for eager, graph in zip(
-        gradients_along(direction, lstm_last_output, arguments), in_a_graph, strict=True
+        gradients_along(direction, lstm_output, arguments), in_a_graph, strict=True
     ):
         np.testing.assert_allclose(graph, eager, rtol=0, atol=1e-12)
 
@@ -178,14 +214,14 @@ def test_products_of_bfloat16_change_output_and_gradients_by_its_rounding_alone(
     arguments[1:] = [argument / 4 for argument in arguments[1:]]  # as after Glorot's start
 
     def rounded(*arguments):
-        return lstm_last_output(*arguments, products=tf.bfloat16)
+        return lstm_output(*arguments, products=tf.bfloat16)
 
-    exact, narrow = (f(*map(tf.constant, arguments)) for f in (lstm_last_output, rounded))
+    exact, narrow = (f(*map(tf.constant, arguments)) for f in (lstm_output, rounded))
     assert narrow.dtype == tf.float32
     assert 1e-5 < np.abs(narrow - exact).max() < 0.05
     for gradient, expected in zip(
         gradients_along(direction, rounded, arguments),
-        gradients_along(direction, lstm_last_output, arguments),
+        gradients_along(direction, lstm_output, arguments),
         strict=True,
     ):
         assert gradient.dtype == tf.float32

@@ -13,11 +13,10 @@ from seqsweep.models import build
 N_HIDDEN, N_CLASSES, FEATURES = 256, 10, 28
 X = np.random.default_rng(0).random((8, 4, FEATURES), np.float32)
 
+SIZE = {"n_hidden": N_HIDDEN, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
 CONFIGS = {
-    "lstm": LstmConfig(
-        name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, products="float32", dropout=0.0
-    ),
-    "gru": GruConfig(name="gru", n_hidden=N_HIDDEN, update_bias=1.0, reset_after=True, dropout=0.0),
+    "lstm": LstmConfig(name="lstm", **SIZE, forget_bias=1.0, products="float32"),
+    "gru": GruConfig(name="gru", **SIZE, update_bias=1.0, reset_after=True),
 }
 N_GATES = {"lstm": 4, "gru": 3}
 LAYERS = {"lstm": "BasicLSTM", "gru": "GRU"}

@@ -37,12 +37,21 @@ def gru_last_output(x, kernel, recurrent_kernel, bias, *, reset_after):
     return h
 
 
+def config(n_hidden, *, update_bias=1.0, reset_after=True):
+    return GruConfig(
+        name="gru",
+        n_hidden=n_hidden,
+        n_layers=1,
+        bidirectional=False,
+        update_bias=update_bias,
+        reset_after=reset_after,
+        dropout=0.0,
+    )
+
+
 def layer_and_input(shape, *, reset_after):
     batch, steps, features, n = shape
-    config = GruConfig(
-        name="gru", n_hidden=n, update_bias=1.0, reset_after=reset_after, dropout=0.0
-    )
-    layer = make_gru(config, features=features, seed=0)
+    layer = make_gru(config(n, reset_after=reset_after), features=features, seed=0)
     layer.build((None, steps, features))
     rng = np.random.default_rng(sum(shape))
     layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
@@ -69,7 +78,6 @@ def test_the_two_forms_differ_where_there_is_a_state_to_reset():
 
 
 def test_a_large_update_bias_keeps_the_state_where_it_starts():
-    config = GruConfig(name="gru", n_hidden=5, update_bias=20.0, reset_after=True, dropout=0.0)
-    layer = make_gru(config, features=3, seed=0)
+    layer = make_gru(config(5, update_bias=20.0), features=3, seed=0)
     x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
     assert np.abs(np.asarray(layer(x))).max() < 1e-6

@@ -1,5 +1,7 @@
 """The LSTM of a GPU is that of the CPU, in the form that cuDNN takes."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -9,12 +11,22 @@ from keras.src.backend.tensorflow.rnn import _do_lstm_arguments_support_cudnn
 from seqsweep import models
 from seqsweep.config import LstmConfig
 
-CONFIG = LstmConfig(name="lstm", n_hidden=6, forget_bias=0.7, products="float32", dropout=0.3)
+CONFIG = LstmConfig(
+    name="lstm",
+    n_hidden=6,
+    n_layers=1,
+    bidirectional=False,
+    forget_bias=0.7,
+    products="float32",
+    dropout=0.3,
+)
+LARGE = dataclasses.replace(CONFIG, n_layers=2, bidirectional=True)
+every_size = pytest.mark.parametrize("config", [CONFIG, LARGE], ids=["one layer", "two both ways"])
 STEPS, FEATURES = 9, 5
 
 
-def made_for(device: str) -> keras.Model:
-    return models.build(CONFIG, input_shape=(STEPS, FEATURES), n_classes=3, seed=4, device=device)
+def made_for(device: str, config: LstmConfig = CONFIG) -> keras.Model:
+    return models.build(config, input_shape=(STEPS, FEATURES), n_classes=3, seed=4, device=device)
 
 
 def cudnn_takes(layer: keras.layers.LSTM) -> bool:
@@ -27,25 +39,33 @@ def cudnn_takes(layer: keras.layers.LSTM) -> bool:
     )
 
 
-def test_keras_takes_cudnn_for_the_layer_of_a_gpu():
-    layer = made_for("gpu").layers[0]
-    assert isinstance(layer, keras.layers.LSTM)
-    assert layer.use_cudnn == "auto"
-    assert cudnn_takes(layer)
+@every_size
+def test_keras_takes_cudnn_for_the_layers_of_a_gpu(config):
+    layers = [
+        layer
+        for layer in made_for("gpu", config)._flatten_layers()
+        if isinstance(layer, keras.layers.LSTM)
+    ]
+    assert len(layers) == config.n_layers * (1 + config.bidirectional)
+    for layer in layers:
+        assert layer.use_cudnn == "auto"
+        assert cudnn_takes(layer)
     assert not cudnn_takes(keras.layers.LSTM(6, activation="relu"))  # the predicate can say no
 
 
-def test_on_either_device_the_same_seed_starts_the_same_weights():
-    on_cpu, on_gpu = (made_for(device).get_weights() for device in ("cpu", "gpu"))
+@every_size
+def test_on_either_device_the_same_seed_starts_the_same_weights(config):
+    on_cpu, on_gpu = (made_for(device, config).get_weights() for device in ("cpu", "gpu"))
     for mine, other in zip(on_cpu, on_gpu, strict=True):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_on_either_device_outputs_and_gradients_are_the_same():
+@every_size
+def test_on_either_device_outputs_and_gradients_are_the_same(config):
     x = np.random.default_rng(0).random((7, STEPS, FEATURES), np.float32)
     told = []
     for device in ("cpu", "gpu"):
-        model = made_for(device)
+        model = made_for(device, config)
         with tf.GradientTape() as tape:
             logits = model(x, training=False)
             loss = tf.reduce_sum(logits**2)
@@ -67,11 +87,13 @@ def test_what_training_changes_of_one_can_go_on_in_the_other():
     np.testing.assert_allclose(*drawn, rtol=1e-5, atol=1e-5)
 
 
-def test_either_saves_as_the_same_plain_model():
+@every_size
+def test_either_saves_as_the_same_plain_model(config):
     x = np.random.default_rng(0).random((4, STEPS, FEATURES), np.float32)
-    plain = [models.portable(made_for(device)) for device in ("cpu", "gpu")]
+    plain = [models.portable(made_for(device, config)) for device in ("cpu", "gpu")]
     kinds = [[type(layer) for layer in model.layers] for model in plain]
-    assert kinds[0] == kinds[1] == [keras.layers.LSTM, *kinds[0][1:]]
+    first = keras.layers.Bidirectional if config.bidirectional else keras.layers.LSTM
+    assert kinds[0] == kinds[1] == [first, *kinds[0][1:]]
     np.testing.assert_array_equal(*(model(x) for model in plain))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqsweep.config import GruConfig, LstmConfig
+from seqsweep.config import Conv1dConfig, GruConfig, LstmConfig
 from seqsweep.models import build, portable
 
 STEPS, FEATURES, N_HIDDEN, N_CLASSES = 6, 5, 12, 4
@@ -27,26 +28,59 @@ assert not [name for name in sys.modules if name.startswith("seqsweep.")]
 """
 
 
-def lstm(dropout):
-    return LstmConfig(
-        name="lstm", n_hidden=N_HIDDEN, forget_bias=1.0, products="float32", dropout=dropout
-    )
+SIZE = {"n_hidden": N_HIDDEN, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
+LSTM = LstmConfig(name="lstm", **SIZE, forget_bias=1.0, products="float32")
+GRU = GruConfig(name="gru", **SIZE, update_bias=1.0, reset_after=True)
+CONV1D = Conv1dConfig(name="conv1d", n_filters=N_HIDDEN, kernel_size=3, n_layers=2, dropout=0.0)
 
 
-def gru(dropout, *, reset_after):
-    return GruConfig(
-        name="gru", n_hidden=N_HIDDEN, update_bias=1.0, reset_after=reset_after, dropout=dropout
-    )
+def both_ways(kind, **more):
+    return keras.layers.Bidirectional(kind(N_HIDDEN, **more))
 
 
-# A configuration, and the layer that stands for it in plain Keras.
+def convolution():
+    return keras.layers.Conv1D(N_HIDDEN, 3, padding="same", activation="relu")
+
+
+def pooling():
+    return keras.layers.MaxPooling1D(2, padding="same")
+
+
+# A configuration, and the layers that stand for it in plain Keras.
 MODELS = {
-    "lstm": (lstm(0.0), keras.layers.LSTM(N_HIDDEN)),
-    "lstm with dropout": (lstm(0.3), keras.layers.LSTM(N_HIDDEN)),
-    "gru": (gru(0.0, reset_after=True), keras.layers.GRU(N_HIDDEN)),
+    "lstm": (LSTM, [keras.layers.LSTM(N_HIDDEN)]),
+    "lstm with dropout": (replace(LSTM, dropout=0.3), [keras.layers.LSTM(N_HIDDEN)]),
+    "lstm, three layers with dropout": (
+        replace(LSTM, n_layers=3, dropout=0.3),
+        [keras.layers.LSTM(N_HIDDEN, return_sequences=not last) for last in (0, 0, 1)],
+    ),
+    "lstm, both ways": (
+        replace(LSTM, bidirectional=True, dropout=0.1),
+        [both_ways(keras.layers.LSTM)],
+    ),
+    "lstm, two layers both ways": (
+        replace(LSTM, n_layers=2, bidirectional=True),
+        [both_ways(keras.layers.LSTM, return_sequences=True), both_ways(keras.layers.LSTM)],
+    ),
+    "gru": (GRU, [keras.layers.GRU(N_HIDDEN)]),
     "gru with dropout, reset before": (
-        gru(0.3, reset_after=False),
-        keras.layers.GRU(N_HIDDEN, reset_after=False),
+        replace(GRU, dropout=0.3, reset_after=False),
+        [keras.layers.GRU(N_HIDDEN, reset_after=False)],
+    ),
+    "gru, two layers both ways, reset before": (
+        replace(GRU, n_layers=2, bidirectional=True, reset_after=False),
+        [
+            both_ways(keras.layers.GRU, reset_after=False, return_sequences=True),
+            both_ways(keras.layers.GRU, reset_after=False),
+        ],
+    ),
+    "conv1d": (
+        CONV1D,
+        [convolution(), pooling(), convolution(), pooling(), keras.layers.Flatten()],
+    ),
+    "conv1d with dropout": (
+        replace(CONV1D, n_layers=1, dropout=0.3),
+        [convolution(), pooling(), keras.layers.Flatten()],
     ),
 }
 
@@ -75,7 +109,7 @@ def trained(name):
     for _ in range(20):
         step(X, Y)
     for before, after in zip(first, model.get_weights(), strict=True):
-        assert np.abs(after - before).max() > 0.05, "training moves every weight"
+        assert np.abs(after - before).max() > 0.02, "training moves every weight"
     return model
 
 
@@ -85,8 +119,9 @@ def logits(trained):
 
 
 def test_trained_weights_give_the_same_logits_in_keras_own_layer(name, trained, logits):
-    _, layer = MODELS[name]
-    plain = keras.Sequential([keras.Input((STEPS, FEATURES)), layer, keras.layers.Dense(N_CLASSES)])
+    _, layers = MODELS[name]
+    linear = keras.layers.Dense(N_CLASSES)
+    plain = keras.Sequential([keras.Input((STEPS, FEATURES)), *layers, linear])
     plain.set_weights(trained.get_weights())
     np.testing.assert_allclose(plain(X), logits, rtol=0, atol=1e-5)
 

@@ -26,7 +26,15 @@ X = np.zeros((2, 4, 3), np.float32)
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory) -> Path:
-    config = LstmConfig(name="lstm", n_hidden=2, forget_bias=1.0, products="float32", dropout=0.0)
+    config = LstmConfig(
+        name="lstm",
+        n_hidden=2,
+        n_layers=1,
+        bidirectional=False,
+        forget_bias=1.0,
+        products="float32",
+        dropout=0.0,
+    )
     folder = tmp_path_factory.mktemp("honest") / "model"
     save_model(portable(build(config, input_shape=(4, 3), n_classes=2, seed=1)), folder, example=X)
     return folder

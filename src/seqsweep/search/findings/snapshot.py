@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-import statistics
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
-import scipy.stats
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.search.display import short_names
+from seqsweep.search.intervals import by_seed, interval
 from seqsweep.search.records import LENGTH
 
 
@@ -123,12 +122,11 @@ def spread(trial: FrozenTrial) -> tuple[float, float, int] | None:
     The interval is Student's for the mean, https://en.wikipedia.org/wiki/Student%27s_t-distribution;
     None where there are not two seeds.
     """
-    seeds = trial.user_attrs.get("values_by_seed")
-    if not seeds or len(seeds) < 2:
+    values = [*by_seed(trial).values()]
+    if len(values) < 2:
         return None
-    values = [each[0] for each in seeds.values()]
-    error = statistics.stdev(values) / len(values) ** 0.5
-    return statistics.mean(values), scipy.stats.t.ppf(0.975, len(values) - 1) * error, len(values)
+    found = interval(values)
+    return found.mean, found.half_width, len(values)
 
 
 class _Shown(optuna.Study):
