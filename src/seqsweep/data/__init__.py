@@ -10,9 +10,10 @@ from types import ModuleType
 from seqsweep.config import DataConfig, DownloadConfig, IdxConfig, Mnist5kConfig, NpzConfig
 from seqsweep.data import download, idx, mnist_5k, npz
 from seqsweep.data.dataset import Dataset, Split, build
+from seqsweep.data.download import is_cached
 from seqsweep.data.parts import left_to_train
 
-__all__ = ["Dataset", "Split", "count_training", "load"]
+__all__ = ["Dataset", "Split", "count_training", "is_cached", "load"]
 
 _SOURCES: dict[type, ModuleType] = {
     Mnist5kConfig: mnist_5k,
