@@ -8,6 +8,7 @@ import typer
 
 from seqsweep.cli.best import best
 from seqsweep.cli.compare import compare
+from seqsweep.cli.doctor import doctor
 from seqsweep.cli.status import status
 from seqsweep.errors import UserError
 from seqsweep.secrets import keep_out_of_logs
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, best, compare):
+for command in (status, best, compare, doctor):
     app.command()(command)
 
 
