@@ -9,6 +9,9 @@ from typing import Any
 
 import optuna
 import pytest
+from typer.testing import CliRunner
+
+from seqsweep.cli.app import app
 
 APPS = Path(__file__).parent.parent / "apps"
 # So a sweep keeps everything where `seqsweep` looks when it is told of no store.
@@ -24,13 +27,18 @@ def seqsweep(program) -> Command:
     return lambda *words, **how: program(Path("-m"), "seqsweep", *words, **how)
 
 
-@pytest.fixture(scope="session")
-def asked(seqsweep) -> Callable[..., Any]:
-    """Runs the command with --json, and gives what it says."""
+@pytest.fixture
+def asked(monkeypatch) -> Callable[..., Any]:
+    """Runs the command with --json and gives what it says; here, where MLflow is imported once."""
 
     def ask(*words: str, cwd: Path, **env: str) -> Any:
-        ended = seqsweep(*words, "--json", cwd=cwd, **env)
-        assert ended.returncode == 0, ended.stderr
+        with monkeypatch.context() as patched:
+            patched.chdir(cwd)
+            patched.delenv("MLFLOW_TRACKING_URI", raising=False)
+            for name, value in env.items():
+                patched.setenv(name, value)
+            ended = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
         return json.loads(ended.stdout)
 
     return ask
