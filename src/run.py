@@ -7,7 +7,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from seqsweep.arguments import check_the_sweep, name_the_sweep, run_or_tell
+from seqsweep.arguments import check_the_sweep, in_hydras_words, run_or_tell
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +22,6 @@ def main(cfg: DictConfig) -> float:
 
 if __name__ == "__main__":
     ConfigStore.instance().store(name="project", node={"root": str(ROOT)})
-    sys.argv = name_the_sweep(sys.argv)
+    sys.argv = in_hydras_words(sys.argv)
     check_the_sweep(ROOT / "sweeps", sys.argv)
     run_or_tell(main)

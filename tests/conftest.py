@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# Most tests look at other things, and each sweep would take two seconds longer.
+os.environ["SEQSWEEP_REPORT_EVERY"] = "null"
 
 Program = Callable[..., subprocess.CompletedProcess]
 

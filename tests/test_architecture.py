@@ -13,7 +13,7 @@ LAYERS = [
     {"secrets"},
     {"errors", "hydra_files", "outcome", "record", "signals", "terminal"},
     {"arguments", "config", "folders", "process"},
-    {"stores"},
+    {"evaluation", "stores"},
     {"data", "models", "tracking"},
     {"search", "trial"},
     {"cli"},

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,13 +39,24 @@ def check_the_sweep(folder: Path, argv: list[str]) -> None:
                 sys.exit(f"error: the sweep file {path} is nested too deeply, or holds itself")
 
 
-def name_the_sweep(argv: list[str]) -> list[str]:
-    """Gives `argv` with a bare word `sweep`, which is no Hydra override, as `sweep=default`."""
+def in_hydras_words(argv: list[str]) -> list[str]:
+    """Gives `argv` with what is short for an override of Hydra's as that.
+
+    A bare word `sweep` is `sweep=default`, and `dry_run` is the sweeper's.
+
+    Raises:
+        SystemExit: `dry_run` without a sweep, which would train, or `+rerun` with one.
+    """
     named = argv[:1]
     for before, word in itertools.pairwise(argv):
         is_bare = word == "sweep" and before not in TAKES_VALUE
         named.append("sweep=default" if is_bare else word)
-    return named
+    is_sweep = bool({"-m", "--multirun"} & set(named))
+    if is_sweep and any(word.lstrip("+").startswith("rerun=") for word in named):
+        sys.exit("error: +rerun trains one trial again, by itself: leave out -m")
+    if not is_sweep and any(word.startswith("dry_run=") for word in named):
+        sys.exit("error: dry_run shows what a sweep would do: give it with -m, as `-m sweep`")
+    return [re.sub("^dry_run=", "hydra.sweeper.dry_run=", word) for word in named]
 
 
 def run_or_tell(main: Callable[[], None]) -> None:

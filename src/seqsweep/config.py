@@ -152,7 +152,8 @@ class TrackingConfig:
 
     `uri` null stands for `MLFLOW_TRACKING_URI` and, where that is not set, for an SQLite file
     `mlflow.db` in `dir`. `hidden` are the keys of the config that are recorded nowhere. At its end
-    a sweep waits `wait` seconds for a store that is away.
+    a sweep waits `wait` seconds for a store that is away. Its winner becomes a version of the
+    `registered_model`.
     """
 
     name: Literal["mlflow", "none"]
@@ -160,6 +161,7 @@ class TrackingConfig:
     experiment: Text
     dir: Text
     log_model: Flag
+    registered_model: Text | None
     wait: NotNegative
     hidden: list[str]
 

@@ -1,5 +1,6 @@
 """Every tracking store keeps the same promises; another client sees what was written."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -17,6 +18,7 @@ STORES = ["mlflow", "none"]
 
 def config(folder: Path, name: str = "mlflow", **values) -> TrackingConfig:
     defaults = {"uri": None, "experiment": "sweeps", "log_model": True, "wait": 60.0, "hidden": []}
+    defaults |= {"registered_model": None}
     return TrackingConfig(name=name, dir=str(folder), **{**defaults, **values})
 
 
@@ -50,6 +52,9 @@ def test_every_store_takes_a_whole_run(tracking, tmp_path, outcome):
     run.add_text("text", "file.txt")
     (tmp_path / "picture.png").write_bytes(b"png")
     run.add_file(tmp_path / "picture.png")
+    run.add_file(tmp_path / "picture.png", "pictures/more")
+    (tmp_path / "table.json").write_text('{"columns": ["a"], "data": [[1]]}')
+    run.add_table(tmp_path / "table.json", "report")
     run.end(outcome)
     run.log([Point("test_loss", 0.3, 0)])
     again = tracking.run(run.key)
@@ -115,6 +120,19 @@ def test_artifacts_lie_in_the_projects_folder_wherever_the_program_was_started(
     (kept,) = (tmp_path / "home" / "mlruns" / "artifacts").rglob("file.txt")
     assert kept.read_text() == "text"
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_lies_in_the_folder_of_the_run_that_was_named(tmp_path, client):
+    run = started(opened(tmp_path), RunRecord("a run"))
+    (tmp_path / "picture.png").write_bytes(b"png")
+    run.add_file(tmp_path / "picture.png")
+    run.add_file(tmp_path / "picture.png", "pictures/more")
+    run.settle()
+    listed = [client.list_artifacts(run.id, place) for place in ("", "pictures/more")]
+    assert [[f.path for f in files if not f.is_dir] for files in listed] == [
+        ["picture.png"],
+        ["pictures/more/picture.png"],
+    ]
 
 
 def test_runs_may_be_written_from_several_threads_at_once(tmp_path, client):
@@ -208,3 +226,18 @@ def test_what_the_store_refuses_is_told_once_and_does_not_stop_the_rest(tmp_path
     assert tracking.flush(30) is None
     assert "the records of 1 run are not whole: the MLflow store" in tracking.refusal()
     assert curve(client, other) == [(1, 2.0)]
+
+
+def test_tables_are_told_to_mlflows_pages_each_once(tmp_path, client, monkeypatch):
+    run = started(opened(tmp_path), RunRecord("a run"))
+    for name in ("a.json", "b.json", "a.json"):
+        (tmp_path / name).write_text('{"columns": ["x"], "data": [[1], [2]]}')
+        run.add_table(tmp_path / name, "report")
+        run.settle()
+    assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "report/a.json", "type": "table"},
+        {"path": "report/b.json", "type": "table"},
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    loaded = client.load_table(client.get_run(run.id).info.experiment_id, "report/a.json", [run.id])
+    assert list(loaded["x"]) == [1, 2]

@@ -24,7 +24,8 @@ from seqsweep.trial.train import train
 N_STRETCHES = 16  # 32 gradient steps: a point after each second, a validation after each fourth
 LSTM = {"name": "lstm", "n_hidden": 5, "forget_bias": 1.0, "products": "float32", "dropout": 0.0}
 GRU = {"name": "gru", "n_hidden": 5, "update_bias": 1.0, "reset_after": True, "dropout": 0.0}
-NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "log_model": False, "wait": 0}
+NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "wait": 0}
+NONE |= {"log_model": False, "registered_model": None}
 VALUES = {
     "root": "/p",
     "seed": 3,

@@ -64,6 +64,7 @@ def config(**changes) -> Config:
             "experiment": "test",
             "dir": "/project",
             "log_model": False,
+            "registered_model": None,
             "wait": 0,
             "hidden": [],
         },

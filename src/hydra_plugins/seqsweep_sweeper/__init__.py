@@ -50,6 +50,7 @@ class SeqsweepSweeperConf:
 
     study_name: Optional[str] = None  # noqa: UP045
     fresh: bool = False
+    dry_run: bool = False
     storage: Optional[str] = None  # noqa: UP045
     devices: Dict[str, Any] = field(  # noqa: UP006
         default_factory=lambda: {"name": "auto", "threads": 1, "trials_per_gpu": 1}
@@ -61,11 +62,15 @@ class SeqsweepSweeperConf:
             "experiment": "${hydra.job.name}",
             "dir": "${hydra.runtime.cwd}",
             "log_model": True,
+            "registered_model": None,
             "wait": 60,
             "hidden": [],
         }
     )
 
+    report_every: Any = "${oc.decode:${oc.env:SEQSWEEP_REPORT_EVERY,60}}"
+    step_unit: str = "steps"
+    rerun: Optional[str] = None  # noqa: UP045
     preload: List[str] = field(default_factory=list)  # noqa: UP006
     check: Optional[str] = None  # noqa: UP045
     evaluate_best: Optional[str] = None  # noqa: UP045

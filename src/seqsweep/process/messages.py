@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 # What a trial's value is called among the metrics of its run.
 OBJECTIVE = "objective"
+# Behind a metric's name: the ends of its 95% interval.
+LOW, HIGH = "_95_low", "_95_high"
 # An MLflow model that a job leaves in this folder of its own becomes the model of its run.
 MODEL_FOLDER = "model"
 # What a job keeps in this folder of its own, the trial that tries it again finds in its own.

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
+from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Failed
 from seqsweep.process.child import pack
-from seqsweep.process.messages import Point
+from seqsweep.process.messages import MODEL_FOLDER, Point
 from seqsweep.process.parent import TrialProcess
 from seqsweep.search.plan import Plan
-from seqsweep.search.records import RUN_KEY
+from seqsweep.search.records import MODEL_KEY, RUN_KEY
+from seqsweep.search.settings import Settings
 from seqsweep.search.stops import is_feasible
 from seqsweep.tracking import Run, Tracking
 
+Scores = Mapping[str, float]
 BEST = "seqsweep:best"  # a study's attribute: the numbers of the trials that are tagged as the best
 
 
@@ -93,11 +97,12 @@ def mark_best(study: optuna.Study, tracking: Tracking, numbers: Iterable[int]) -
     study.set_user_attr(BEST, now)
 
 
-def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]:
+def evaluate_best(plan: Plan, best: FrozenTrial, tracking: Tracking, *runs: Run) -> Scores:
     """Calls `hydra.sweeper.evaluate_best` in the best trial's folder; records what it reports.
 
     Of a trial that was repeated under several seeds it is the folder of the best one. A process
     that crashes is tried again, as a trial's is: it would leave a sweep without its last number.
+    The model of the one best trial is registered where the function left an `Evaluation`.
 
     Raises:
         SearchError: the function failed.
@@ -120,4 +125,17 @@ def evaluate_best(plan: Plan, best: FrozenTrial, *runs: Run) -> dict[str, float]
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
     for run in runs:
         run.log(once(best, points))
+    _register(plan.settings, job.folder, model_run(tracking, best))
     return {point.name: point.value for point in points}
+
+
+def model_run(tracking: Tracking, trial: FrozenTrial) -> Run:
+    """Gives the run that has the trial's model."""
+    return tracking.run(trial.user_attrs.get(MODEL_KEY, trial.user_attrs[RUN_KEY]))
+
+
+def _register(settings: Settings, folder: Path, run: Run) -> None:
+    name, evaluation = settings.tracking.registered_model, Evaluation.read(folder)
+    is_kept = settings.tracking.log_model and (folder / MODEL_FOLDER / "MLmodel").exists()
+    if name is not None and evaluation is not None and is_kept and len(settings.direction) == 1:
+        run.register(name, evaluation)

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
-from seqsweep.process.messages import Report
+from seqsweep.process.messages import HIGH, LOW, Report
+from seqsweep.record import duration
 from seqsweep.terminal import is_live
 
 STYLES = {Completed: "green", Pruned: "yellow", Failed: "red"}
@@ -51,6 +52,21 @@ def show_value(value: float) -> str:
     """Writes a metric with four digits behind the point, a large or whole one with six in all."""
     is_count = abs(value) >= 10 and value == round(value)
     return f"{value:.6g}" if is_count or abs(value) >= 1000 else f"{value:.4f}"
+
+
+def show_scores(scores: Mapping[str, float]) -> str:
+    """Writes metrics with their names, each with its 95% interval where that is among them."""
+    return ", ".join(
+        f"{name} {show_value(value)}{_between(scores.get(name + LOW), scores.get(name + HIGH))}"
+        for name, value in scores.items()
+        if not name.endswith((LOW, HIGH))
+    )
+
+
+def _between(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return ""
+    return f" (95%: {show_value(low)} to {show_value(high)})"
 
 
 def show_outcome(outcome: Outcome, names: Sequence[str]) -> str:
@@ -208,13 +224,5 @@ class Display:
         if self._total and done:
             left = max(0, self._total - self._n_done_before - done)
             left *= self._seconds / done / self._n_slots
-            says += f"; about {_duration(left)} left"
+            says += f"; about {duration(left)} left"
         self._progress.update(self._whole, completed=self._n_done_before + done, says=says)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig
 
+QUESTION = re.compile(r"^# Question:(.*)$", re.MULTILINE)
 FIELD = re.compile(r"hydra\.sweeper\.(\w+)")
 
 
@@ -25,6 +27,15 @@ def with_origin(message: str, config: DictConfig) -> str:
         if _sets(path, found[1]):
             return f"{_short(path)}: {message}"
     return message
+
+
+def question(config: DictConfig) -> str | None:
+    """Gives the question that the head of a chosen file asks, as the files of `sweeps/` do."""
+    for path in _files(config):
+        with contextlib.suppress(OSError, UnicodeError):
+            if found := QUESTION.search(path.read_text()):
+                return found[1].strip()
+    return None
 
 
 def _on_command_line(config: DictConfig, field: str) -> bool:

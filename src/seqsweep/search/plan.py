@@ -11,11 +11,12 @@ from typing import Any
 import cloudpickle
 import optuna
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 
 from seqsweep.errors import SearchError, UserError, reason
+from seqsweep.record import text, visible
 from seqsweep.search.claim import Claim
 from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
@@ -36,9 +37,13 @@ from seqsweep.search.study import (
     make_sampler,
     sampler_class,
 )
+from seqsweep.secrets import masked_yaml
 from seqsweep.tracking.provenance import git_tags
 
 N_LOOKS = 5  # at points of a space that only a function of the user's knows
+
+
+STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate")
 
 
 @dataclass
@@ -252,6 +257,20 @@ class Plan:
     def tags(self) -> dict[str, str]:
         """Gives the tags that tell from which code a run came."""
         return git_tags(Path(self.settings.tracking.dir))
+
+    def described(self) -> dict[str, str]:
+        """Gives what searches, and for how long."""
+        settings = self.settings
+        found = {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
+        found |= {name: text(getattr(settings, name)) for name in STOPS if getattr(settings, name)}
+        found |= {"repeats": str(settings.repeats)} if settings.repeats > 1 else {}
+        return found | {"n_trials": text(self.n_trials), "slots": str(len(self.slots))}
+
+    def composed(self) -> str:
+        """Gives the sweep as Hydra composed it, as YAML: how it searches, and what trials share."""
+        sweeper = OmegaConf.to_container(self.jobs.master.hydra.sweeper, resolve=True)
+        shared = visible(self.jobs.base, self.settings.tracking.hidden)
+        return masked_yaml({"hydra": {"sweeper": sweeper}, **shared})
 
     def _check_configs(self) -> None:
         """Composes some configs of the space and lets the app's own check look at each."""

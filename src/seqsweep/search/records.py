@@ -15,6 +15,7 @@ from seqsweep.tracking.base import SWEEP, TRIAL
 RUN_KEY = "run_key"  # a trial's attribute: the key of its run
 MODEL_KEY = "model_key"  # and of the run that has its model, where that is another
 RUN_ID, MODEL_ID = "mlflow_run_id", "mlflow_model_id"  # and MLflow's ids, where known in time
+LENGTH = "length"  # how far it got on the step axis, over all its seeds
 
 
 def record_of(

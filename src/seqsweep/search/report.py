@@ -15,7 +15,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.folders import write_whole
-from seqsweep.search.display import short_names, show, show_params, show_value, show_values
+from seqsweep.search.display import (
+    short_names,
+    show,
+    show_params,
+    show_scores,
+    show_value,
+    show_values,
+)
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 from seqsweep.secrets import masked_yaml
 
@@ -106,7 +113,7 @@ def print_best(
     reached = show_values(names, trial.values)
     if (seeds := trial.user_attrs.get("values_by_seed")) is not None:
         reached += f" (mean of {len(seeds)} seeds: {_by_seed(seeds)})"
-    reached = ", ".join([reached, *_shown(evaluated.get(trial.number, {}))])
+    reached = ", ".join(filter(None, [reached, show_scores(evaluated.get(trial.number, {}))]))
     console.print(f"\nBest: [bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
     shorts = short_names(trial.params)
     for key, value in trial.params.items():
@@ -121,8 +128,8 @@ def _print_front(
 ) -> None:
     console.print(f"\nPareto front: [bold]{len(best)} of the trials[/]", highlight=False)
     for trial in best:
-        values = " ".join(
-            [show_values(names, trial.values), *_shown(evaluated.get(trial.number, {}))]
+        values = (
+            f"{show_values(names, trial.values)} {show_scores(evaluated.get(trial.number, {}))}"
         )
         console.print(
             f"  [bold]trial {trial.number}[/]  {escape(values)}  "
@@ -130,10 +137,6 @@ def _print_front(
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _shown(evaluated: Mapping[str, float]) -> list[str]:
-    return [f"{name} {show_value(value)}" for name, value in evaluated.items()]
 
 
 def _by_seed(seeds: Mapping[str, Sequence[float]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import optuna
@@ -21,6 +21,7 @@ from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import (
+    LENGTH,
     MODEL_ID,
     MODEL_KEY,
     RUN_ID,
@@ -143,6 +144,7 @@ class Runner:
 
         attempt = Attempt(jobs[None], run, self._settings)
         outcome = attempt.train(self.interrupt, on_report)
+        _note_length(trial, [attempt])
         outcome = self._constrain(trial, run, outcome, attempt.last)
         if isinstance(outcome, Completed):
             attempt.keep(outcome.values)
@@ -174,6 +176,7 @@ class Runner:
             return self._judge(trial, judge, passed)
 
         outcomes = repeats.train(self.interrupt, on_progress, on_mean)
+        _note_length(trial, attempts.values())
         outcome = self._constrain(trial, run, combine(outcomes), repeats.last())
         if isinstance(outcome, Completed):
             values = {seed: each.values for seed, each in outcomes.items()}
@@ -225,6 +228,13 @@ class Runner:
                 trial.set_constraint(c.text, c.violation(last[c.metric].value))
             run.tag({"seqsweep.feasible": text(is_feasible(trial))})
         return outcome
+
+
+def _note_length(trial: optuna.Trial, attempts: Iterable[Attempt]) -> None:
+    """Tells the study how far the trial got."""
+    steps = [max((p.step for p in a.last.values()), default=0) for a in attempts]
+    if sum(steps):
+        trial.set_user_attr(LENGTH, sum(steps))
 
 
 def _spread(names: list[str], values: Mapping[int, tuple[float, ...]]) -> list[Point]:

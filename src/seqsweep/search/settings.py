@@ -126,9 +126,13 @@ class Settings:
 
     study_name: StudyName | None
     fresh: Flag
+    dry_run: Flag
     storage: str | None
     devices: DevicesConfig
     tracking: TrackingConfig
+    report_every: Positive | None
+    step_unit: Text
+    rerun: str | None
     preload: list[str]
     check: str | None
     evaluate_best: str | None

@@ -25,9 +25,12 @@ from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
 from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
-from seqsweep.record import counted, text, visible
+from seqsweep.record import counted, visible
 from seqsweep.search.attempt import results_of
-from seqsweep.search.best import best_trials, evaluate_best, mark_best, once
+from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
+from seqsweep.search.dry_run import show_plan
+from seqsweep.search.findings.found import Found
+from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -53,8 +56,6 @@ from seqsweep.tracking import (
     open_tracking,
 )
 
-STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate", "repeats")
-
 
 def run_or_exit(
     *,
@@ -72,7 +73,7 @@ def run_or_exit(
         with handled_by(interrupt):
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
-            code = run(plan, Terminal())
+            code = show_plan(Terminal(), plan) if read.dry_run else run(plan, Terminal())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
@@ -150,10 +151,22 @@ def _search(
     plan: Plan, console: Console, study: optuna.Study, tracking: Tracking, sweep_run: Run
 ) -> tuple[Stop, Outcome]:
     """Runs the trials, then lets the best be evaluated; reports both."""
-    names = plan.settings.names
-    stop = _launch(plan, sweep_run, tracking)
-    best = best_trials(study)
-    evaluated: dict[int, dict[str, float]] = {}
+    found = Found(plan, study)
+    with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
+        found.stop = stop = _launch(plan, sweep_run, tracking)
+        watch.begin_last()
+        outcome = _conclude(plan, console, found, tracking, sweep_run)
+        if (problem := watch.end_last()) is not None:
+            console.print(f"[yellow]{escape(problem)}[/]", highlight=False, soft_wrap=True)
+    return stop, outcome
+
+
+def _conclude(
+    plan: Plan, console: Console, found: Found, tracking: Tracking, sweep_run: Run
+) -> Outcome:
+    """Reports the trials, and what the one look at the best gave."""
+    names, study, stop = plan.settings.names, found.study, found.stop
+    best, evaluated = best_trials(study), found.evaluated
 
     def write() -> Path:
         return write_results(plan.folder, best, stop, evaluated, n_objectives=len(names))
@@ -172,7 +185,7 @@ def _search(
             heed_interrupt()
             runs = [tracking.run(trial.user_attrs[RUN_KEY])]
             runs += [sweep_run] if len(names) == 1 else []
-            evaluated[trial.number] = evaluate_best(plan, trial, *runs)
+            evaluated[trial.number] = evaluate_best(plan, trial, tracking, *runs)
         if evaluated:
             mark_best(study, tracking, evaluated)
         heed_interrupt()
@@ -181,7 +194,7 @@ def _search(
         ended = ended or Failed(str(error))
     if best:
         print_best(console, best, names, evaluated)
-    return stop, ended or Completed(tuple(best[0].values))
+    return ended or Completed(tuple(best[0].values))
 
 
 def _without_best(study: optuna.Study) -> str:
@@ -196,15 +209,14 @@ def _open_run(plan: Plan, study: optuna.Study, tracking: Tracking) -> Run:
         return tracking.reopen(known)
     key = known or new_key()
     study.set_user_attr(SWEEP_RUN, key)
-    return tracking.start(_record(plan), key)
+    run = tracking.start(_record(plan), key)
+    run.add_text(plan.composed(), "sweep.yaml")
+    return run
 
 
 def _record(plan: Plan) -> RunRecord:
-    settings = plan.settings
     params = {f"space.{p.name}": p.described for p in plan.space.parameters}
-    params |= {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
-    params |= {name: text(getattr(settings, name)) for name in STOPS if getattr(settings, name)}
-    params |= {"n_trials": text(plan.n_trials), "slots": str(len(plan.slots))}
+    params |= plan.described()
     tags = {**plan.tags(), "seqsweep.study": plan.study_name, "seqsweep.kind": "sweep"}
     return RunRecord(name=plan.study_name, params=params, tags=tags)
 
@@ -275,13 +287,12 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
     lines = ["", f"jobs    {plan.folder}"]
-    models = [
-        trial.user_attrs.get(MODEL_ID) or tracking.run(trial.user_attrs[RUN_KEY]).model_id
-        for trial in best_trials(study)
-    ]
+    runs = [(trial, model_run(tracking, trial)) for trial in best_trials(study)]
+    models = [trial.user_attrs.get(MODEL_ID) or run.model_id for trial, run in runs]
     if models and len(plan.settings.direction) > 1:
         lines.append("models  of the front: in the runs with the tag seqsweep.best")
     elif models and models[0]:
         lines.append(f"model   models:/{models[0]}")
+        lines += [f"        {said}" for _, run in runs if (said := run.registered)]
     for line in [*lines, *how_to_see(tracking)]:
         console.print(escape(line), highlight=False, soft_wrap=True)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from seqsweep.config import TrackingConfig
 from seqsweep.secrets import masked
-from seqsweep.tracking.base import HURRY_S, Run, RunRecord, Tracking, new_key
+from seqsweep.tracking.base import (
+    DESCRIPTION,
+    HURRY_S,
+    Run,
+    RunRecord,
+    Tracking,
+    new_key,
+)
 
 __all__ = [
+    "DESCRIPTION",
     "HURRY_S",
     "JOURNAL",
     "Run",
@@ -17,6 +26,7 @@ __all__ = [
     "how_to_see",
     "new_key",
     "open_tracking",
+    "place_of",
 ]
 
 JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits
@@ -45,6 +55,15 @@ def open_tracking(config: TrackingConfig, folder: Path) -> Tracking:
         "experiment": config.experiment,
     }
     return Outbox(store, Journal(folder / JOURNAL, header))
+
+
+def place_of(config: TrackingConfig) -> str:
+    """Says where the runs are kept, without a password; opens nothing."""
+    if config.name == "none":
+        return "nowhere"
+    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    place = masked(uri) if uri else str(Path(config.dir).expanduser().resolve() / "mlflow.db")
+    return f"{place}, experiment {config.experiment}"
 
 
 def how_to_see(tracking: Tracking) -> list[str]:

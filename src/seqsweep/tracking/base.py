@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Outcome
 from seqsweep.process.messages import Point
 
@@ -16,6 +17,7 @@ HURRY_S = 1.0  # how long a program that was interrupted, or failed, waits in al
 KEY = "seqsweep.key"  # the tag that holds a run's key
 SWEEP = "seqsweep.sweep"  # the tag of a trial's run that holds the key of the sweep's
 TRIAL = "seqsweep.trial"  # and the one that holds the trial's number
+DESCRIPTION = "mlflow.note.content"  # the tag whose Markdown stands on top of a run's page
 
 
 def new_key() -> str:
@@ -64,12 +66,22 @@ class Run(ABC):
         """Sets tags."""
 
     @abstractmethod
-    def add_file(self, path: Path) -> None:
-        """Keeps a copy of the file `path`, which must stay there until it is sent."""
+    def add_file(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of the file `path`, which must stay there until it is sent.
+
+        It is kept under its own name, in that folder of the run's files.
+        """
 
     @abstractmethod
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
+
+    @abstractmethod
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of the JSON file `path` as a table that the store shows.
+
+        It has `columns` and `data`, a list for each row.
+        """
 
     @abstractmethod
     def add_model(self, folder: Path, results: Iterable[Point]) -> None:
@@ -77,6 +89,18 @@ class Run(ABC):
 
         The `results` are logged as points of the run that belong to this model.
         """
+
+    @abstractmethod
+    def register(self, name: str, evaluation: Evaluation) -> None:
+        """Makes the run's model a version of the registered model `name`.
+
+        It becomes the champion where there is none, or one of less score on the same data.
+        """
+
+    @property
+    @abstractmethod
+    def registered(self) -> str | None:
+        """A sentence on what came of `register`; None where that is not known yet."""
 
     @abstractmethod
     def end(self, outcome: Outcome) -> None:

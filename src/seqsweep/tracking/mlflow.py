@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ import shlex
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,11 +27,13 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # It would print the server's address, with the password in it, at the end of each run, for which it
 # reads the run once more.
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils import mlflow_tags
@@ -38,12 +41,14 @@ from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
+from seqsweep.evaluation import Evaluation
 from seqsweep.folders import write_whole
 from seqsweep.secrets import masked
 from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
 from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
+from seqsweep.tracking.registry import register
 
 # MLflow's own limits for one call of log_batch; of all kinds together it takes 1000.
 MOST_METRICS = 900
@@ -64,6 +69,7 @@ class MlflowStore:
     Attributes:
         ids: MLflow's id of each run that is known, by key.
         models: the id of each run's model, by the run's key.
+        registered: what came of registering it, by the run's key.
         uri: the store's address.
         folder: where the store lies if it is the local one.
     """
@@ -71,6 +77,7 @@ class MlflowStore:
     def __init__(self, client: MlflowClient, experiment_id: str, uri: str, folder: Path) -> None:
         self.ids: dict[str, str] = {}
         self.models: dict[str, str] = {}
+        self.registered: dict[str, str] = {}
         self._doubtful: set[str] = set()
         self._places: dict[str, str] = {}  # of the files of the runs that were started here
         self.uri = uri
@@ -207,9 +214,20 @@ class MlflowStore:
         if key in self._doubtful:
             self._delete_doubles(key)
 
-    def add_file(self, key: str, *, path: str) -> None:
-        """Keeps a copy of the file `path`."""
-        self._files_of(key).log_artifact(path)
+    def add_file(self, key: str, *, path: str, folder: str = "") -> None:
+        """Keeps a copy of the file `path` in that folder of the run's files."""
+        self._files_of(key).log_artifact(path, folder or None)
+
+    def add_table(self, key: str, *, path: str, folder: str) -> None:
+        """Keeps a copy of a JSON file and tells MLflow's pages that it is a table."""
+        self.add_file(key, path=path, folder=folder)
+        run_id, name = self._id(key), str(PurePosixPath(folder, Path(path).name))
+        tags = self._client.get_run(run_id).data.tags
+        known = json.loads(tags.get(mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        table = {"path": name, "type": "table"}
+        if table not in known:
+            said = json.dumps([*known, table])
+            self._client.set_tag(run_id, mlflow_tags.MLFLOW_LOGGED_ARTIFACTS, said)
 
     def add_text(self, key: str, *, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
@@ -243,6 +261,50 @@ class MlflowStore:
         self._log(run_id, results, {}, model_id=model.model_id)
         self.models[key] = model.model_id
 
+    def register(self, key: str, *, name: str, evaluation: Mapping[str, Any]) -> None:
+        """Makes the run's model a version of the registered model `name`."""
+        run_id = self._id(key)
+        if key not in self.models:
+            if (model := self._model_of(run_id)) is None:
+                raise TrackingError(f"the run {run_id} has no model that could be registered")
+            self.models[key] = model.model_id
+        self.registered[key] = register(
+            self._client, name, run_id, self.models[key], Evaluation(**evaluation)
+        )
+
+    @property
+    def place(self) -> str:
+        """Where the store is, without a password."""
+        return f"the MLflow store {masked(self.uri)}"
+
+    def by_id(self, run_id: str) -> Run | None:
+        """Gives the run of that id, None where there is none."""
+        try:
+            return self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return None
+
+    def below(self, run_id: str) -> list[Run]:
+        """Gives the runs below that one."""
+        return self._search(f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
+
+    def last(self, wanted: str) -> Run | None:
+        """Gives the run that was started last of those that a filter of MLflow's lets through."""
+        found = self._client.search_runs(
+            [self._experiment_id], wanted, max_results=1, order_by=["attributes.start_time DESC"]
+        )
+        return found[0] if found else None
+
+    def curve(self, run_id: str, name: str) -> dict[int, float]:
+        """Gives a metric's values by step; empty where the run has none."""
+        return {m.step: m.value for m in self._client.get_metric_history(run_id, name)}
+
+    def file(self, run_id: str, name: str, folder: str) -> str:
+        """Copies a file of a run into `folder`; gives its path."""
+        return self._client.download_artifacts(run_id, name, folder)
+
     def reopen(self, key: str) -> None:
         """Makes an ended run one that goes on."""
         run_id = self._id(key)
@@ -272,7 +334,7 @@ class MlflowStore:
 
     def _id(self, key: str) -> str:
         if (run_id := self.find(key)) is None:
-            raise TrackingError(f"the MLflow store {masked(self.uri)} has lost a run")
+            raise TrackingError(f"{self.place} has lost a run")
         return run_id
 
     def _files_of(self, key: str) -> ArtifactRepository:

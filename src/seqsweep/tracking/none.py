@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Outcome
 from seqsweep.process.messages import Point
 from seqsweep.tracking.base import Run, RunRecord, Tracking
@@ -24,13 +25,21 @@ class NoRun(Run):
     def tag(self, tags: Mapping[str, str]) -> None:
         """Does nothing."""
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, folder: str = "") -> None:
         """Does nothing."""
 
     def add_text(self, text: str, file_name: str) -> None:
         """Does nothing."""
 
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Does nothing."""
+
     def add_model(self, folder: Path, results: Iterable[Point]) -> None:
+        """Does nothing."""
+
+    registered = None
+
+    def register(self, name: str, evaluation: Evaluation) -> None:
         """Does nothing."""
 
     def end(self, outcome: Outcome) -> None:

@@ -16,10 +16,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from seqsweep.errors import TrackingError
+from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import Point, now_ms
 from seqsweep.process.result import storable
@@ -67,17 +69,30 @@ class OutboxRun(Run):
         """Sets tags."""
         self._put("tag", tags=_storable(tags))
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, folder: str = "") -> None:
         """Keeps a copy of the file `path`, which must stay there until it is sent."""
-        self._put("add_file", path=str(path))
+        self._put("add_file", path=str(path), folder=folder)
 
     def add_text(self, text: str, file_name: str) -> None:
         """Keeps `text` as a file of that name."""
         self._put("add_text", text=storable(text), file_name=file_name)
 
+    def add_table(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of the JSON file `path` as a table that MLflow shows."""
+        self._put("add_table", path=str(path), folder=folder)
+
     def add_model(self, folder: Path, results: Iterable[Point]) -> None:
         """Keeps the MLflow model in `folder`, which must stay there until it is sent."""
         self._put("add_model", folder=str(folder), results=_rows(results))
+
+    def register(self, name: str, evaluation: Evaluation) -> None:
+        """Makes the run's model a version of the registered model `name`."""
+        self._put("register", name=name, evaluation=asdict(evaluation))
+
+    @property
+    def registered(self) -> str | None:
+        """A sentence on what came of `register`; None where that is not known yet."""
+        return self._outbox.store.registered.get(self.key)
 
     def end(self, outcome: Outcome) -> None:
         """Closes the run: completed, pruned, or failed with its reason."""

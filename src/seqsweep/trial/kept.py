@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 
 from seqsweep.config import Config
+from seqsweep.process.messages import HIGH, LOW
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,25 @@ class Scores:
     def named(self, prefix: str) -> dict[str, float]:
         """Gives both by the names of their curves, as `val_loss`."""
         return {f"{prefix}_loss": self.loss, f"{prefix}_accuracy": self.accuracy}
+
+    def tested(self, n: int) -> dict[str, float]:
+        """Gives both as those of `n` test images, and the 95% interval of the accuracy."""
+        low, high = wilson(round(self.accuracy * n), n)
+        interval = {f"test_accuracy{LOW}": low, f"test_accuracy{HIGH}": high}
+        return {**self.named("test"), **interval}
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Gives Wilson's 95% interval of a share, of which `right` of `n` were seen.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927. Near
+    0 and 1, where good classifiers are, it covers what it says; the normal one does not.
+    """
+    z = statistics.NormalDist().inv_cdf(0.975)
+    share, scale = right / n, 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)

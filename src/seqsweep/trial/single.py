@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,11 +32,14 @@ from seqsweep.tracking import (
 from seqsweep.tracking.provenance import git_tags
 from seqsweep.trial.quiet import load_tensorflow
 from seqsweep.trial.reporting import Curves, Reporter
+from seqsweep.trial.rerun import Rerun
 from seqsweep.trial.screen import Screen, open_screen
 
 
-def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
+def run_single(config: Config, cfg: DictConfig, folder: Path, rerun: Rerun | None = None) -> float:
     """Trains once, tests once, and records both; gives the objective's value.
+
+    Of a `rerun` it says whether the curves are the recorded ones.
 
     Raises:
         UserError: the store cannot be used or the training diverged; its run says so.
@@ -46,9 +50,14 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
     console = Terminal()
     load_tensorflow()
     run = start_run(tracking, config, cfg, folder)
+    seen = RunReporter(run)
     with flushed(tracking, config), ended_truly(run):
         heed_interrupt()
-        value = train_and_test(config, dataset, run, console, folder)
+        if rerun is not None:
+            run.tag({"seqsweep.rerun_of": rerun.recorded.run_id})
+        value = train_and_test(config, dataset, run, seen, console, folder)
+        if rerun is not None:
+            console.print(rerun.compared(seen.curves), highlight=False, soft_wrap=True)
         run.settle()
         run.end(Completed((value,)))
     if config.training.display == "bar":
@@ -57,7 +66,12 @@ def run_single(config: Config, cfg: DictConfig, folder: Path) -> float:
 
 
 def train_and_test(
-    config: Config, dataset: data.Dataset, run: Run, console: Console, folder: Path
+    config: Config,
+    dataset: data.Dataset,
+    run: Run,
+    reporter: RunReporter,
+    console: Console,
+    folder: Path,
 ) -> float:
     """Trains, tests and keeps the model; gives the objective's value."""
     from seqsweep.trial.devices import configure_devices
@@ -66,10 +80,12 @@ def train_and_test(
 
     configure_devices(config.devices)
     with open_screen(config, console) as screen:
-        trained = train(config, dataset, RunReporter(run, screen))
-    scores = Evaluator(trained.model)(first(dataset.test, config.training.test_len))
+        reporter.screen = screen
+        trained = train(config, dataset, reporter)
+    test = first(dataset.test, config.training.test_len)
+    scores = Evaluator(trained.model)(test)
     screen.tested(trained, scores)
-    results = {OBJECTIVE: trained.value, **scores.named("test")}
+    results = {OBJECTIVE: trained.value, **scores.tested(len(test.y))}
     points = [Point(name, value, 0) for name, value in results.items()]
     save(trained.model, folder / MODEL_FOLDER, dataset)
     if config.tracking.log_model:
@@ -96,12 +112,19 @@ def first(split: Split, n: int | None) -> Split:
 
 
 class RunReporter(Reporter):
-    """Shows a training on the screen and records its curves at each validation."""
+    """Shows a training on the `screen` and records its curves at each validation.
 
-    def __init__(self, run: Run, screen: Screen) -> None:
+    Attributes:
+        screen: where it is shown; to be set before the training.
+        curves: all values that it was told, by metric and step.
+    """
+
+    screen: Screen
+
+    def __init__(self, run: Run) -> None:
         self._run = run
-        self._screen = screen
         self._curves = Curves()
+        self.curves: dict[str, dict[int, float]] = collections.defaultdict(dict)
 
     def described(self, facts: dict[str, float]) -> None:
         """Records the facts."""
@@ -109,17 +132,22 @@ class RunReporter(Reporter):
 
     def point(self, samples: int, metrics: dict[str, float], *, done: float) -> None:
         """Shows the metrics and keeps them until the next validation."""
-        self._screen.point(samples, metrics, done)
-        self._curves.add(samples, metrics)
+        self.screen.point(samples, metrics, done)
+        self._keep(samples, metrics)
 
     def validated(
         self, number: int, samples: int, metrics: dict[str, float], *, done: float
     ) -> bool:
         """Shows the metrics and records all points; gives False."""
-        self._screen.validated(number, metrics, done)
-        self._curves.add(samples, metrics)
+        self.screen.validated(number, metrics, done)
+        self._keep(samples, metrics)
         self._run.log(self._curves.take())
         return False
+
+    def _keep(self, samples: int, metrics: dict[str, float]) -> None:
+        self._curves.add(samples, metrics)
+        for name, value in metrics.items():
+            self.curves[name][samples] = value
 
 
 @contextmanager

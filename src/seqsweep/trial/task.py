@@ -34,11 +34,15 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     if (channel := current()) is not None:
         return run_trial(read(cfg), folder, channel)
+    from seqsweep.trial.rerun import Rerun
     from seqsweep.trial.single import run_single
 
     try:
         with handled_by(interrupt):
-            return run_single(checked(cfg), cfg, folder)
+            if "rerun" not in cfg:
+                return run_single(checked(cfg), cfg, folder)
+            rerun = Rerun.read(cfg, HydraConfig.get().overrides.task)
+            return run_single(checked(rerun.cfg), rerun.cfg, folder, rerun)
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -118,18 +122,22 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> tuple[float, ..
 
 
 def evaluate_best(cfg: DictConfig) -> float:
-    """Evaluates the model that a trial left in its folder on the test images."""
+    """Evaluates the model that a trial left in its folder on the test images; writes its card."""
     from seqsweep.models import logits
     from seqsweep.tracking.models import load_model
+    from seqsweep.trial.card import evaluation_of
     from seqsweep.trial.devices import configure_devices
     from seqsweep.trial.inherited import dataset_of
     from seqsweep.trial.train import Evaluator
 
     config = read(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir)
     configure_devices(config.devices)
-    model = load_model(Path(HydraConfig.get().runtime.output_dir) / MODEL_FOLDER)
-    scores = Evaluator(logits(model))(dataset_of(config.data).test)
-    report(0, **scores.named("test"))
+    dataset = dataset_of(config.data)
+    model = load_model(folder / MODEL_FOLDER)
+    scores = Evaluator(logits(model))(dataset.test)
+    report(0, **scores.tested(len(dataset.test.y)))
+    evaluation_of(config, dataset, model, scores).write(folder)
     return scores.accuracy
 
 

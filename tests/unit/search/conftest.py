@@ -18,6 +18,7 @@ def settings() -> Callable[..., Settings]:
         for name in ("defaults", "_target_", "_recursive_"):
             del values[name]
         values |= {"sampler": OPTIONS["sampler"]["random"], "pruner": OPTIONS["pruner"]["none"]}
+        values["report_every"] = None
         values["tracking"] |= {"experiment": "sweeps", "dir": "."}
         return Settings.read({**values, **fields})
 

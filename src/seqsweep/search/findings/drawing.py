@@ -1,0 +1,99 @@
+"""The process that writes what a sweep has found: `python -m seqsweep.search.findings.drawing FD`.
+
+It has the sweep's trials from a pipe, so it needs no store, and the least priority, so it slows no
+training. A figure that fails, or takes long, harms nothing but itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import optuna
+
+from seqsweep.errors import first_line
+from seqsweep.folders import write_whole
+from seqsweep.search.findings.figures import (
+    Figure,
+    draw_interactive,
+    draw_picture,
+    figures,
+    page,
+)
+from seqsweep.search.findings.files import PAGE, PICTURES, SUMMARY, TABLE, Written
+from seqsweep.search.findings.snapshot import Snapshot
+from seqsweep.search.findings.summary import Importances, summary
+from seqsweep.search.findings.table import table
+
+
+def write(snapshot: Snapshot, folder: Path, *, draws: bool = True) -> Written:
+    """Writes report and table into `folder`, and the figures too where it `draws`.
+
+    Each file is written whole or not at all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    importances = importances_of(snapshot)
+    report = summary(snapshot, importances)
+    write_whole(folder / SUMMARY, report.encode())
+    write_whole(folder / TABLE, json.dumps(table(snapshot), default=str).encode())
+    if not draws:
+        return Written(report)
+    return _draw(snapshot, folder, figures(snapshot, importances), report)
+
+
+def _draw(snapshot: Snapshot, folder: Path, found: list[Figure], report: str) -> Written:
+    (folder / PICTURES).mkdir(exist_ok=True)
+    interactive, pictures, problems = {}, [], []
+    for figure in found:
+        try:
+            interactive[figure] = draw_interactive(figure)
+            path = folder / PICTURES / f"{figure.name}.png"
+            write_whole(path, draw_picture(figure))
+            pictures.append(path.name)
+        except Exception as error:  # a plotting library may raise anything on an odd study
+            problems.append(f"{figure.name}: {first_line(error)}")
+    title = f"{snapshot.about.study}, {len(snapshot.trials)} trials"
+    write_whole(folder / PAGE, page(title, interactive).encode())
+    return Written(report, tuple(pictures), tuple(problems), has_page=True)
+
+
+def importances_of(snapshot: Snapshot) -> Importances:
+    """Gives how much each parameter explains of each objective, the most important first.
+
+    Empty where too few trials completed, or all reached the same.
+    """
+    found = {}
+    study = snapshot.study()
+    for index, name in enumerate(snapshot.about.names):
+        if len({trial.values[index] for trial in snapshot.completed}) > 1:
+            # a space of one point has none; of any target Optuna warns what it is taken for
+            with contextlib.suppress(ValueError, RuntimeError), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                found[name] = optuna.importance.get_param_importances(
+                    study, target=snapshot.lower_is_better(index)
+                )
+    return found
+
+
+def main(pipe: Connection) -> None:
+    """Answers each request, which are the arguments of `write`, until the pipe is closed."""
+    os.nice(19)
+    warnings.simplefilter("ignore")  # Optuna's, on what is experimental
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            snapshot, folder, draws = pipe.recv()
+            try:
+                answer: Written | str = write(snapshot, folder, draws=draws)
+            except Exception as error:
+                answer = f"{type(error).__name__}: {first_line(error)}"
+            pipe.send(answer)
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))
