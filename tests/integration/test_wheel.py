@@ -60,6 +60,12 @@ def test_it_is_the_wheels_code_that_runs(python):
         assert Path(path).is_relative_to(python.parent.parent)
 
 
+def test_the_wheel_brings_the_command(python, tmp_path):
+    ended = run(python.with_name("seqsweep"), "--help", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "doctor" in ended.stdout
+
+
 def test_an_app_elsewhere_finds_the_sweeper_and_sweeps_with_it(python, tmp_path):
     overrides = ["-m", "x=interval(-5,5)", "y=choice(0,1)", "hydra.sweeper.n_trials=3"]
     ended = run(python, str(APP), *overrides, cwd=tmp_path)

@@ -18,9 +18,10 @@ from seqsweep.config import (
 from seqsweep.data import download, function, idx, mnist_5k, npz
 from seqsweep.data.dataset import Dataset, Split, build
 from seqsweep.data.described import described
+from seqsweep.data.download import is_cached
 from seqsweep.data.parts import left_to_train
 
-__all__ = ["Dataset", "Split", "count_training", "described", "load"]
+__all__ = ["Dataset", "Split", "count_training", "described", "is_cached", "load"]
 
 _SOURCES: dict[type, ModuleType] = {
     Mnist5kConfig: mnist_5k,

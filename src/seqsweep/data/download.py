@@ -33,8 +33,8 @@ def read(config: DownloadConfig) -> Parts:
         DataError: the download failed or the cache is damaged.
     """
     if config.name == "mnist":
-        return _from_cache(config.name, npz.read_archive, "mnist.npz")
-    return _from_cache(config.name, idx.read_folder, "fashion-mnist")
+        return _from_cache(config, npz.read_archive, "mnist.npz")
+    return _from_cache(config, idx.read_folder, "fashion-mnist")
 
 
 def peek(config: DownloadConfig) -> Parts:
@@ -44,16 +44,25 @@ def peek(config: DownloadConfig) -> Parts:
         DataError: the download failed or the cache is damaged.
     """
     if config.name == "mnist":
-        return _from_cache(config.name, npz.peek_archive, "mnist.npz")
-    return _from_cache(config.name, idx.peek_folder, "fashion-mnist")
+        return _from_cache(config, npz.peek_archive, "mnist.npz")
+    return _from_cache(config, idx.peek_folder, "fashion-mnist")
 
 
-def _from_cache(name: str, reader: Callable[[Path], Parts], where: str) -> Parts:
+def is_cached(config: DownloadConfig) -> bool:
+    """Says whether nothing has to be downloaded.
+
+    Raises:
+        DataError: Keras' cache cannot be read.
+    """
     datasets = keras_home() / "datasets"
     with reading(datasets, "Keras' cache"):
-        is_cached = all((datasets / file).is_file() for file in FILES[name])
-    if not is_cached:
-        _download(name, datasets)
+        return all((datasets / file).is_file() for file in FILES[config.name])
+
+
+def _from_cache(config: DownloadConfig, reader: Callable[[Path], Parts], where: str) -> Parts:
+    datasets = keras_home() / "datasets"
+    if not is_cached(config):
+        _download(config.name, datasets)
     try:
         return reader(datasets / where)
     except DataError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from seqsweep.search.jobs import Jobs
 from seqsweep.secrets import masked_yaml
 
 OWN_FILE = "multirun.yaml"  # a sweep's folder has it, as with Hydra's sweepers
+LOOK_S = 0.02  # far longer than `is_run_in` holds the lock
 
 
 @dataclass
@@ -126,6 +128,19 @@ def has_run_in(folder: Path) -> bool:
     return (folder / OWN_FILE).exists()
 
 
+def is_run_in(folder: Path) -> bool:
+    """Says whether a sweep runs in the folder now, as far as this host sees.
+
+    Whoever looks shares the lock for an instant.
+    """
+    try:
+        with (folder / OWN_FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
 def _made(path: Path) -> IO[str] | None:
     """Makes the file and locks it; gives None where a sweep has it.
 
@@ -143,9 +158,17 @@ def _made(path: Path) -> IO[str] | None:
 
 
 def _locked(file: IO[str]) -> bool:
-    """Locks the file; gives False where another program has. Not all file systems can."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return not isinstance(error, BlockingIOError)
-    return True
+    """Locks the file; gives False where another sweep has. Not all file systems can.
+
+    A second try tells a sweep from a program that only looks whether there is one.
+    """
+    for _ in range(2):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_S)
+        except OSError:
+            return True
+        else:
+            return True
+    return False

@@ -30,6 +30,7 @@ ENDED_BY = "seqsweep:ended_by"
 SEARCH = "seqsweep:search"
 FOLDER = "seqsweep:folder"
 SWEEP_RUN = "seqsweep:run_key"
+N_TRIALS = "seqsweep:n_trials"  # how many trials are to end, None for as many as the time allows
 
 TRIES = "tries"  # a trial's attribute: how often its values have been tried, with this time
 

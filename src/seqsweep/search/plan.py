@@ -22,7 +22,7 @@ from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.known import count
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import FOLDER, SEARCH, find, runs_elsewhere, search_of
+from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
 from seqsweep.search.points import tries_all
 from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
@@ -202,6 +202,7 @@ class Plan:
             self.holder = take(storage, study._study_id, self.before)
             if self.holder is None:
                 raise _is_run(self.study_name, "by another sweep now, which was faster")
+            study.set_user_attr(N_TRIALS, self.n_trials)
             if SEARCH not in study.user_attrs:
                 self._write_down(study)
             return study
@@ -212,6 +213,7 @@ class Plan:
                 self.claim.has_begun = True
                 self.holder = take(storage, study._study_id, None)
                 study.set_user_attr(FOLDER, str(self.folder))
+                study.set_user_attr(N_TRIALS, self.n_trials)
                 self._write_down(study)
                 return study
             self.claim.give_back()

@@ -27,6 +27,7 @@ from seqsweep.search.intervals import BY_SEED, by_seed, interval
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 from seqsweep.secrets import masked_yaml
 
+RESULTS = "optimization_results.yaml"  # in the sweep's folder, as with Hydra's own Optuna sweeper
 MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
 
 STATES = {
@@ -171,7 +172,7 @@ def write_results(
         (trial,) = best
         results |= {"best_params": dict(trial.params), "best_value": trial.value}
         results |= {"best_trial": trial.number, **_more(trial, evaluated)}
-    path = folder / "optimization_results.yaml"
+    path = folder / RESULTS
     write_whole(path, masked_yaml(results).encode())
     return path
 

@@ -57,6 +57,7 @@ class Storage(RDBStorage):
         grace_period: int,
         on_lost: OnLost | None = None,
         engine_kwargs: dict[str, Any] | None = None,
+        makes_tables: bool = True,
     ) -> None:
         self._own: set[int] = set()
         self._next_look = 0.0
@@ -69,6 +70,7 @@ class Storage(RDBStorage):
                 heartbeat_interval=max(1, grace_period // BEATS),
                 grace_period=grace_period,
                 heartbeat_stale_trial_callback=on_lost,
+                skip_table_creation=not makes_tables,
             )
 
     def record_heartbeat(self, trial_id: int) -> None:
