@@ -67,15 +67,14 @@ def described(reading: Reading, uri: str) -> dict[str, Any]:
 def _print(reading: Reading, trials: list[dict[str, Any]]) -> None:
     from datetime import timedelta
 
-    from seqsweep.search.display import short_names, show, show_value
+    from seqsweep.search.display import short_names, show, show_scores
 
     front = f", Pareto front of {len(trials)}" if len(reading.names) > 1 else ""
     say(f"{reading.name}{front}", style="bold")
     for trial in trials:
-        reached = {**trial["values"], **trial["evaluated"]}
-        values = ", ".join(f"{name} {show_value(value)}" for name, value in reached.items())
+        reached = show_scores({**trial["values"], **trial["evaluated"]})
         took = duration(timedelta(seconds=trial["seconds"]))
-        say(f"\ntrial {trial['number']}: {values}, {took}")
+        say(f"\ntrial {trial['number']}: {reached}, {took}")
         shorts = short_names(trial["params"])
         for key, value in trial["params"].items():
             say(f"  {shorts[key]} = {show(value)}")

@@ -50,7 +50,9 @@ class Composer:
     @cached_property
     def _shared(self) -> tuple[list[Override], CachingConfigRepository]:
         """The overrides that all configs have, and where their groups are looked up."""
-        overrides = [*self._master.hydra.overrides.hydra, *self._fixed]
+        # unresolved: what is typed may name a value that only a trial has, as its number
+        typed = OmegaConf.to_container(self._master.hydra.overrides.hydra, resolve=False)
+        overrides = [*typed, *self._fixed]
         return self._loader._parse_overrides_and_create_caching_repo(
             self._master.hydra.job.config_name, overrides
         )

@@ -28,7 +28,9 @@ from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
 from seqsweep.secrets import masked_yaml
 
 RESULTS = "optimization_results.yaml"  # in the sweep's folder, as with Hydra's own Optuna sweeper
-MOST_ROWS = 30  # what fits one screen; a longer sweep shows its best
+MOST_ROWS = 30  # a longer sweep shows its best
+LINES_BESIDE = 18  # of what else is said at the end of a sweep, on the same screen
+FEWEST_ROWS = 5
 
 STATES = {
     TrialState.COMPLETE: ("completed", "green"),
@@ -39,19 +41,32 @@ STATES = {
 }
 
 
+def rows_of_a_screen(console: Console) -> int:
+    """Gives how many trials a report may show that is to fit the screen."""
+    if not console.is_terminal:
+        return MOST_ROWS
+    return max(FEWEST_ROWS, min(MOST_ROWS, console.height - LINES_BESIDE))
+
+
 def print_table(
-    console: Console, study: optuna.Study, best: Sequence[FrozenTrial], names: Sequence[str]
+    console: Console,
+    study: optuna.Study,
+    best: Sequence[FrozenTrial],
+    names: Sequence[str],
+    *,
+    most: int = MOST_ROWS,
 ) -> None:
-    """Prints a row for each trial, or for the best ones of a long sweep."""
+    """Prints a row for each trial, or for the best `most` where there are more."""
     trials = study.get_trials(deepcopy=False)
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
     shorts = short_names(dict.fromkeys(keys))
-    title = f"the best {MOST_ROWS} of {len(trials)} trials" if len(trials) > MOST_ROWS else None
+    rows = _rows(trials, study, most)
+    title = f"the best {len(rows)} of {len(trials)} trials" if len(rows) < len(trials) else None
     table = Table(title=title, box=None, header_style="bold", pad_edge=False)
     for column in ("trial", *names, *(shorts[key] for key in keys), "time"):
         table.add_column(column, justify="right")
     winners = {trial.number for trial in best}
-    for trial in _rows(trials, study):
+    for trial in rows:
         is_best = trial.number in winners
         outcome, style = STATES[trial.state]
         values = _values(trial, outcome, len(names))
@@ -99,12 +114,12 @@ def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
         console.print(f"ended by {stop.field}: {escape(stop.says)}", highlight=False)
 
 
-def _rows(trials: Sequence[FrozenTrial], study: optuna.Study) -> Sequence[FrozenTrial]:
-    if len(trials) <= MOST_ROWS:
+def _rows(trials: Sequence[FrozenTrial], study: optuna.Study, most: int) -> Sequence[FrozenTrial]:
+    if len(trials) <= most:
         return trials
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     sign = 1 if study.directions[0] is StudyDirection.MAXIMIZE else -1
-    return sorted(completed, key=lambda t: (not is_feasible(t), -sign * t.values[0]))[:MOST_ROWS]
+    return sorted(completed, key=lambda t: (not is_feasible(t), -sign * t.values[0]))[:most]
 
 
 def print_best(

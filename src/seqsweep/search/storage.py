@@ -73,6 +73,10 @@ class Storage(RDBStorage):
                 skip_table_creation=not makes_tables,
             )
 
+    def close(self) -> None:
+        """Closes what is open; with the last connection SQLite takes its write-ahead log in."""
+        self.engine.dispose()
+
     def record_heartbeat(self, trial_id: int) -> None:
         """Says that this process runs the trial.
 

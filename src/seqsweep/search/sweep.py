@@ -37,7 +37,13 @@ from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import MODEL_ID, RUN_KEY
-from seqsweep.search.report import print_best, print_end, print_table, write_results
+from seqsweep.search.report import (
+    print_best,
+    print_end,
+    print_table,
+    rows_of_a_screen,
+    write_results,
+)
 from seqsweep.search.room import MORE_ROOM, is_full, with_more_room
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
@@ -73,7 +79,10 @@ def run_or_exit(
         with handled_by(interrupt):
             read = Settings.read(settings)
             plan = Plan.make(read, arguments, hydra_context, task_function, config)
-            code = show_plan(Terminal(), plan) if read.dry_run else run(plan, Terminal())
+            if read.dry_run:
+                show_plan(Terminal(), plan)
+                return
+            code = run(plan, Terminal())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
@@ -136,6 +145,7 @@ def run(plan: Plan, console: Console) -> int:
         study.set_user_attr(ENDED_BY, stop.field)
     missing = unsent or tracking.refusal()
     _say_where(console, plan, study, tracking)
+    storage.close()
     why = None if isinstance(outcome, Completed) else outcome.reason
     for sentence in filter(None, (missing, why)):
         console.print(f"[red]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
@@ -172,7 +182,7 @@ def _conclude(
         return write_results(plan.folder, best, stop, evaluated, n_objectives=len(names))
 
     write()
-    print_table(console, study, best, names)
+    print_table(console, study, best, names, most=rows_of_a_screen(console))
     print_end(console, study, stop)
     ended = Failed(stop.reason) if stop.is_failure else None
     if not best:

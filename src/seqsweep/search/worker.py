@@ -86,7 +86,7 @@ class Session:
         self._settings = settings = plan.settings
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
-        storage = plan.connect(self._on_lost)
+        self._storage = storage = plan.connect(self._on_lost)
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
         self._study.sampler = _sampler_of(plan, self._study)
         self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
@@ -117,6 +117,7 @@ class Session:
                 served.result()
         if self._is_alone:  # whoever started this has an outbox of its own
             self._tracking.flush(self._settings.tracking.wait)
+        self._storage.close()
         return self._budget.stopped_by or EXHAUSTED
 
     def _serve(self, slot: Slot) -> None:

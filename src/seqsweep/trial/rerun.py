@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqsweep.config import TrackingConfig, checked
-from seqsweep.errors import ConfigError
+from seqsweep.config import Config, TrackingConfig, checked
+from seqsweep.errors import ConfigError, UserError
 from seqsweep.tracking.recorded import Recorded
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -46,6 +46,19 @@ class Rerun:
             if any(word.lstrip("+~").startswith("devices") for word in overrides):
                 again.devices = cfg.devices
         return cls(again, recorded)
+
+    def checked_by(self, check: Callable[[DictConfig], Config]) -> Config:
+        """Gives the config, checked.
+
+        Raises:
+            UserError: it cannot train; of another version it may lack a key.
+        """
+        try:
+            return check(self.cfg)
+        except UserError as error:
+            raise type(error)(
+                f"the config of the run {self.recorded.run_id} cannot train here: {error}"
+            ) from error
 
     def compared(self, points: Mapping[str, Mapping[int, float]]) -> str:
         """Says whether the curves are the recorded ones to the last bit, as far as those go."""

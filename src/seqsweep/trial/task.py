@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
             if "rerun" not in cfg:
                 return run_single(checked(cfg), cfg, folder)
             rerun = Rerun.read(cfg, HydraConfig.get().overrides.task)
-            return run_single(checked(rerun.cfg), rerun.cfg, folder, rerun)
+            return run_single(rerun.checked_by(checked), rerun.cfg, folder, rerun)
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
