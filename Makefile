@@ -4,13 +4,17 @@ BIN := .venv/bin
 
 READY := .venv/ready
 
-.PHONY: .venv sweep test lint format lock clean
+.PHONY: .venv sweep test pictures lint format lock clean
 
 sweep: .venv
 	$(BIN)/python src/run.py -m sweep
 
 test: .venv
 	$(BIN)/python -m pytest
+
+# The pictures of README and docs, taken from MLflow's pages of a real sweep; needs Chromium.
+pictures: .venv
+	SEQSWEEP_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest tests/integration/test_dashboard.py
 
 lint: .venv
 	$(BIN)/ruff check .
