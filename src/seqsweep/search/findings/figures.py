@@ -29,7 +29,8 @@ from seqsweep.search.findings.snapshot import Snapshot
 
 MOST_CURVES = 100  # beside more of them none can be made out
 MOST_BARS = 500  # of the timeline
-MOST_POINTS = 2000  # for whose contour the page takes two seconds
+MOST_LINES = 2000  # of parallel coordinates, and the points of slices
+MOST_POINTS = 300  # of a contour, whose grid grows with their square
 PRUNED = "dot"  # the line of a trial that was pruned
 
 # A figure is drawn by one of Optuna's two modules, which have the same functions.
@@ -86,7 +87,7 @@ def _of_objective(
 ) -> Iterator[Figure]:
     if not snapshot.completed:
         return
-    study, some = snapshot.study(), snapshot.study(MOST_POINTS)
+    study, some = snapshot.study(), snapshot.study(MOST_LINES)
     is_one = len(snapshot.about.names) == 1
     of = "" if is_one else f"{name}_"
     target = {"target": lambda trial: trial.values[index], "target_name": name}
@@ -105,7 +106,8 @@ def _of_objective(
     if len(by_importance) > 1:
         first, second = by_importance[:2]
         title = f"{first} and {second}, the two most important"
-        yield figure("contour", title, some, params=[first, second])
+        points = snapshot.study(MOST_POINTS)
+        yield figure("contour", title, points, params=[first, second])
     yield figure("edf", "Share of the trials up to each value")
 
 
