@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import optuna
+from optuna.distributions import FloatDistribution
 
 from seqsweep.errors import first_line
 from seqsweep.folders import write_whole
@@ -26,9 +27,11 @@ from seqsweep.search.findings.figures import (
     page,
 )
 from seqsweep.search.findings.files import PAGE, PICTURES, SUMMARY, TABLE, Written
-from seqsweep.search.findings.snapshot import Snapshot
+from seqsweep.search.findings.snapshot import About, Snapshot
 from seqsweep.search.findings.summary import Importances, summary
 from seqsweep.search.findings.table import table
+
+NICE = 10  # at 19 two trials on two cores leave it no time to import before they have ended
 
 
 def write(snapshot: Snapshot, folder: Path, *, draws: bool = True) -> Written:
@@ -80,11 +83,33 @@ def importances_of(snapshot: Snapshot) -> Importances:
     return found
 
 
+def _warm_up() -> None:
+    """Draws something: libraries import the rest of themselves only then, which takes 0.7 s.
+
+    While trials train that is hidden; at the end of a sweep everybody would wait for it.
+    """
+    study = optuna.create_study()
+    for value in (0.0, 1.0):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=value,
+                params={"x": value, "y": value},
+                distributions=dict.fromkeys("xy", FloatDistribution(0, 1)),
+            )
+        )
+    about = About("", ("value",), ("minimize",), None, {}, {}, "", None, "steps")
+    snapshot = Snapshot(about, study.trials)
+    for figure in figures(snapshot, importances_of(snapshot)):
+        page("", {figure: draw_interactive(figure)})
+        draw_picture(figure)
+
+
 def main(pipe: Connection) -> None:
     """Answers each request, which are the arguments of `write`, until the pipe is closed."""
-    os.nice(19)
+    os.nice(NICE)
     warnings.simplefilter("ignore")  # Optuna's, on what is experimental
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    _warm_up()
     with contextlib.suppress(EOFError, OSError):
         while True:
             snapshot, folder, draws = pipe.recv()
