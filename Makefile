@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 READY := .venv/ready
 
-.PHONY: .venv sweep test pictures lint format lock clean
+.PHONY: .venv sweep test pictures docs lint format lock clean
 
 sweep: .venv
 	$(BIN)/python src/run.py -m sweep
@@ -15,6 +15,10 @@ test: .venv
 # The pictures of README and docs, taken from MLflow's pages of a real sweep; needs Chromium.
 pictures: .venv
 	SEQSWEEP_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest tests/integration/test_dashboard.py
+
+# The pages of README and docs as a site: docs/site/index.html.
+docs: .venv
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/site
 
 lint: .venv
 	$(BIN)/ruff check .
