@@ -164,9 +164,11 @@ def _search(
     found = Found(plan, study)
     with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
         found.stop = stop = _launch(plan, sweep_run, tracking)
-        watch.begin_last()
+        is_in_a_hurry = stop.says == INTERRUPTED
+        if not is_in_a_hurry:
+            watch.begin_last()
         outcome = _conclude(plan, console, found, tracking, sweep_run)
-        if (problem := watch.end_last()) is not None:
+        if not is_in_a_hurry and (problem := watch.end_last()) is not None:
             console.print(f"[yellow]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     return stop, outcome
 

@@ -19,6 +19,7 @@ from seqsweep.evaluation import Evaluation
 CHAMPION = "champion"  # the alias
 # Tags of a version, of which it is compared.
 SCORE, VALUE, DATA = "seqsweep.score", "seqsweep.value", "seqsweep.data"
+LONGEST_CARD = 5000  # characters that MLflow's tables take
 NONE = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
 
@@ -67,7 +68,7 @@ def _version(
         source,
         run_id,
         tags=tags,
-        description=evaluation.card,
+        description=evaluation.card[:LONGEST_CARD],
         model_id=model_id,
     )
 

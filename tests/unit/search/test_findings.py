@@ -15,9 +15,10 @@ import scipy.stats
 from matplotlib import image
 from optuna.trial import TrialState
 
+from seqsweep.errors import TrackingError
 from seqsweep.search.findings.drawing import importances_of, write
 from seqsweep.search.findings.figures import draw_interactive, draw_picture, figures
-from seqsweep.search.findings.files import FOLDER, PAGE, PICTURES, SUMMARY, TABLE, Written
+from seqsweep.search.findings.files import FOLDER, PAGE, PICTURES, SUMMARY, TABLE
 from seqsweep.search.findings.snapshot import About, Snapshot, spread
 from seqsweep.search.findings.summary import summary
 from seqsweep.search.findings.table import table
@@ -283,5 +284,37 @@ def test_the_sweeps_program_draws_nothing_itself():
     assert ended.stdout.strip() == "set()"
 
 
-def test_what_is_written_can_be_sent_whole():
-    assert Written("text") == Written("text", (), (), has_page=False)
+class Full(NoRun):
+    """A run whose records have no room."""
+
+    def tag(self, tags):
+        raise TrackingError("no space left")
+
+
+def test_findings_that_cannot_be_kept_cost_a_sentence_and_no_more(tmp_path):
+    with Watch(tmp_path, 0.1, lambda: snapshot(searched(3)), Full()) as watch:
+        time.sleep(1)
+        watch.begin_last()
+        assert watch.end_last() == "report and figures could not be kept: no space left"
+
+
+def test_what_hangs_while_it_draws_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.search.findings.watch.LONGEST_S", 0.01)
+    with Watch(tmp_path, 60.0, lambda: snapshot(searched(3)), NoRun()) as watch:
+        watch.begin_last()
+        assert watch.end_last() == "the figures were not drawn within 0 s"
+
+
+def test_a_description_is_short_enough_for_mlflow(tmp_path):
+    given = {}
+
+    class Told(NoRun):
+        def tag(self, tags):
+            given.update(tags)
+
+    long = about(asks="why " * 5000)
+    with Watch(tmp_path, 60.0, lambda: Snapshot(long, searched(3).trials), Told()) as watch:
+        watch.begin_last()
+        assert watch.end_last() is None
+    assert 5000 < len(given["mlflow.note.content"]) < 8000
+    assert "report/report.md" in given["mlflow.note.content"]

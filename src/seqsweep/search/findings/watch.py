@@ -11,12 +11,14 @@ from collections.abc import Callable
 from multiprocessing import Pipe
 from pathlib import Path
 
+from seqsweep.errors import UserError
 from seqsweep.search.findings.files import FOLDER, PAGE, PICTURES, SUMMARY, TABLE, Written
 from seqsweep.search.findings.snapshot import Snapshot
 from seqsweep.tracking import DESCRIPTION, Run
 
 SHARE = 0.05  # of a core at most, on average: after a slow renewal the next one waits longer
 LONGEST_S = 300.0  # for one renewal; what takes longer hangs
+LONGEST_DESCRIPTION = 5000  # characters; MLflow refuses a tag of more than 8,000
 
 
 class Watch:
@@ -56,6 +58,7 @@ class Watch:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._thread.join()  # it gets no answer any more
             self._pipe.close()
 
     def begin_last(self) -> None:
@@ -75,11 +78,12 @@ class Watch:
 
     def _renew_often(self) -> None:
         wait_s = self._every_s
-        while not self._over.wait(wait_s):
-            began = time.monotonic()
-            self._ask(self._take(), draws=True)
-            self._answer()
-            wait_s = max(self._every_s, (time.monotonic() - began) / SHARE)
+        with contextlib.suppress(Exception):  # of a store that fails the trials tell
+            while not self._over.wait(wait_s):
+                began = time.monotonic()
+                self._ask(self._take(), draws=True)
+                self._answer()
+                wait_s = max(self._every_s, (time.monotonic() - began) / SHARE)
 
     def _ask(self, snapshot: Snapshot, *, draws: bool) -> None:
         with contextlib.suppress(OSError):  # a process that is gone gives no answer either
@@ -89,19 +93,25 @@ class Watch:
         """Waits for the files and sends them; gives a sentence where something is missing."""
         try:
             if not self._pipe.poll(LONGEST_S):
+                self._process.kill()
                 return f"the figures were not drawn within {LONGEST_S:.0f} s"
             answer = self._pipe.recv()
         except (EOFError, OSError):
             return "the process that draws the figures has died"
         if not isinstance(answer, Written):
             return f"report and figures could not be written: {answer}"
-        self._send(answer)
+        try:
+            self._send(answer)
+        except UserError as error:
+            return f"report and figures could not be kept: {error}"
         if not answer.problems:
             return None
         return f"figures that could not be drawn: {'; '.join(answer.problems)}"
 
     def _send(self, written: Written) -> None:
         _title, _, rest = written.report.partition("\n\n")  # the page has one
+        if len(rest) > LONGEST_DESCRIPTION:
+            rest = f"{rest[:LONGEST_DESCRIPTION]} … (the rest is in {FOLDER}/{SUMMARY})"
         self._run.tag({DESCRIPTION: rest})
         self._run.add_file(self._folder / SUMMARY, FOLDER)
         self._run.add_table(self._folder / TABLE, FOLDER)
