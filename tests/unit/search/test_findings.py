@@ -207,7 +207,7 @@ def test_the_report_says_what_was_found_and_how_it_is_done_again():
     assert f"{row} `int(interval(8, 64))` |" in said
     assert f"{states.count('COMPLETE')} completed, {states.count('PRUNED')} pruned" in said
     assert f"pruned: {states.count('PRUNED')} at report 2" in said
-    assert f"failed: {states.count('FAIL')} times it broke" in said
+    assert f"failed, {states.count('FAIL')} trials: it broke" in said
     assert "ended by n_trials: 20 trials have ended" in said
     assert "2,000 samples" in said
     assert "`python src/run.py -m sweep`" in said

@@ -113,7 +113,7 @@ def _trials(snapshot: Snapshot) -> str:
     failed = snapshot.of(TrialState.FAIL)
     reasons = collections.Counter(t.user_attrs.get("reason", "unknown") for t in failed)
     for why, count in reasons.most_common(MOST_REASONS):
-        lines.append(f"- failed: {count} times {why}")
+        lines.append(f"- failed, {counted(count, 'trial')}: {why}")
     if snapshot.retried:
         lines.append(f"- {len(snapshot.retried)} of the failed ones were tried again")
     return "\n".join([lines[0], "", *lines[1:]]) if lines[1:] else lines[0]
