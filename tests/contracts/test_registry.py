@@ -38,6 +38,7 @@ def client(tmp_path) -> MlflowClient:
 
 def opened(folder: Path, name: str = "mlflow") -> Tracking:
     values = {"uri": None, "experiment": "e", "log_model": True, "wait": 60.0, "hidden": []}
+    values |= {"system_metrics_every_s": None, "pictures": False}
     config = TrackingConfig(name=name, dir=str(folder), registered_model=NAME, **values)
     return open_tracking(config, folder)
 

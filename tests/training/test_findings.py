@@ -25,6 +25,8 @@ VALUES = {
     "model": {
         "name": "lstm",
         "n_hidden": 8,
+        "n_layers": 1,
+        "bidirectional": False,
         "forget_bias": 1.0,
         "products": "float32",
         "dropout": 0.3,
