@@ -8,7 +8,7 @@ import json
 import re
 import time
 import warnings
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError, UserError, first_line
+from seqsweep.search import quota
 from seqsweep.stores import make_whole, sqlite_url
 
 SQLITE_TIMEOUT_S = 60
@@ -47,7 +48,8 @@ class Storage(RDBStorage):
     """Optuna's store; while a trial runs, its worker is heard of in it.
 
     Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
-    is longer ago than the grace period; `on_lost` hears of each, once among all processes.
+    is longer ago than the grace period; `on_lost` hears of each, once among all processes. Where
+    several workers serve a study, no trial begins beyond `total`, see `seqsweep.search.quota`.
     """
 
     def __init__(
@@ -56,11 +58,14 @@ class Storage(RDBStorage):
         *,
         grace_period: int,
         on_lost: OnLost | None = None,
+        total: int | None = None,
         engine_kwargs: dict[str, Any] | None = None,
         makes_tables: bool = True,
     ) -> None:
         self._own: set[int] = set()
+        self._total = total
         self._next_look = 0.0
+        self._silent: dict[int, float] = {}  # since when trials are known that never were heard of
         braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
@@ -95,8 +100,40 @@ class Storage(RDBStorage):
         if time.monotonic() < self._next_look:
             return []
         self._next_look = time.monotonic() + LOOK_S
-        stale = super()._get_stale_trial_ids(study_id)
+        stale = super()._get_stale_trial_ids(study_id) + self._never_heard_of(study_id)
         return [trial_id for trial_id in stale if trial_id not in self._own]
+
+    def _never_heard_of(self, study_id: int) -> list[int]:
+        """Gives the trials whose worker died before their first beat; Optuna passes over them."""
+        trials, beats = models.TrialModel, models.TrialHeartbeatModel
+        silent = (
+            sqlalchemy.select(trials.trial_id)
+            .outerjoin(beats, beats.trial_id == trials.trial_id)
+            .where(trials.study_id == study_id, trials.state == TrialState.RUNNING)
+            .where(beats.trial_id.is_(None))
+        )
+        with self.engine.connect().execution_options(**READS) as connection:
+            found = connection.execute(silent).scalars().all()
+        now = time.monotonic()
+        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in found}
+        return [i for i, since in self._silent.items() if now - since > self.grace_period]
+
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Any
+    ) -> models.TrialModel:
+        """Makes a trial; one that is to wait has a template, and always has room."""
+        if template_trial is None and self._total is not None:
+            quota.heed(session, study_id, self._total)
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Sets a trial's state; of several that would begin one that waits, one does."""
+        if state is not TrialState.RUNNING or self._total is None:
+            return super().set_trial_state_values(trial_id, state, values)
+        with self.engine.begin() as connection:
+            return quota.begin_waiting(connection, trial_id, self._total)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives the trial.
@@ -198,7 +235,9 @@ def _now(connection: sqlalchemy.Connection) -> datetime:
     return now.replace(tzinfo=None)
 
 
-def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None) -> Storage:
+def open_storage(
+    place: str, *, grace_period: int, on_lost: OnLost | None = None, total: int | None = None
+) -> Storage:
     """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
 
     SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
@@ -213,7 +252,7 @@ def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None
             "path of an SQLite file and a URL, as postgresql+psycopg://user:password@host/database"
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    arguments = {"grace_period": grace_period, "on_lost": on_lost}
+    arguments = {"grace_period": grace_period, "on_lost": on_lost, "total": total}
     try:
         if make_url(url).get_backend_name() != "sqlite":
             return Storage(url, **arguments)
