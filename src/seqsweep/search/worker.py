@@ -55,6 +55,7 @@ from seqsweep.terminal import LOG_WIDTH, Terminal
 from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
+AT_ONCE = ("interrupt", "grace_period")  # stops that end what runs
 OF_ALL = (
     "function",
     "storage",
@@ -153,7 +154,7 @@ class Session:
                 served.result()
         stop = self._budget.stopped_by or EXHAUSTED
         if self._crew is not None:  # whoever started this has an outbox of its own
-            in_all_s = HURRY_S if stop.says == INTERRUPTED else math.inf
+            in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
             self._tracking.flush(self._settings.tracking.wait, in_all_s=in_all_s)
             if stop.field in OF_ALL:
                 tell_all(self._study, self._plan.holder, stop)
@@ -179,7 +180,7 @@ class Session:
                 stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
                 if stop is not None:
                     self._budget.stop(stop)
-                    if stop.says == INTERRUPTED or stop.field == "grace_period":
+                    if stop.field in AT_ONCE:
                         self._runner.interrupt.set()
 
     def end_alone(self) -> None:
