@@ -1,11 +1,9 @@
-"""An app whose trials take a while, and more with a checkpoint; it needs no TensorFlow."""
+"""An app whose trials take a while; it needs no TensorFlow."""
 
 import time
-from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import seqsweep
