@@ -142,3 +142,17 @@ def test_ctrl_c_takes_the_jobs_back_from_the_queue(slurm, sweep):
     os.kill(two.process.pid, signal.SIGINT)
     assert two.wait(seconds=40) == 130, two.output
     wait_until(lambda: jobs(slurm, "PENDING,RUNNING") == [], seconds=10)
+
+
+def test_a_job_whose_time_is_up_hands_its_trial_back_and_is_queued_again(slurm, sweep, whole):
+    two = sweep(*TWO, "seconds=1", **slurm)
+    two.wait_for_trials(3)
+    last = sorted(jobs(slurm, "RUNNING"))[1]
+    ask(slurm, "scancel", "--signal=USR2", last)  # as SLURM does before the limit
+    wait_until(lambda: last not in jobs(slurm, "RUNNING"), seconds=15)
+    assert jobs(slurm, "PENDING") == [last]
+    assert two.wait() == 0, two.output
+    whole(two)
+    reasons = [trial.user_attrs.get("reason") for trial in two.trials()]
+    assert reasons.count("interrupted") == 1
+    wait_until(lambda: jobs(slurm, "PENDING") == [], seconds=10)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import DictConfig
+
 PYTHONPATH = "PYTHONPATH"
 
 
@@ -49,6 +51,16 @@ def kind_of(launcher: Mapping[str, Any]) -> Kind:
     """Gives the kind of `hydra.launcher`; one that is not known starts workers elsewhere."""
     target = launcher["_target_"].rpartition(".")[2]
     return KINDS.get(target, Kind(target))
+
+
+def adapted(config: DictConfig, count: int) -> DictConfig:
+    """Lets joblib run all `count` workers at once, where the user says nothing of it.
+
+    It would run as many as there are cores; the others began when nothing is left to do.
+    """
+    if kind_of(config.hydra.launcher).name == "joblib" and config.hydra.launcher.n_jobs == -1:
+        config.hydra.launcher.n_jobs = count
+    return config
 
 
 def cancel(kind: Kind, *, only_waiting: bool = False) -> None:

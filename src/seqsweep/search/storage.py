@@ -275,6 +275,11 @@ def open_storage(
     return storage
 
 
+def is_sqlite(place: str) -> bool:
+    """Says whether the store is a file of SQLite."""
+    return "://" not in place or place.startswith("sqlite")
+
+
 def store_error(what: str, error: Exception) -> SearchError:
     """Gives the error that the store cannot be opened, written …"""
     why = first_line(error.__cause__ or error)
