@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
 pytestmark = pytest.mark.cluster
 TWO = ["hydra/launcher=joblib", "hydra.sweeper.n_workers=2"]
 

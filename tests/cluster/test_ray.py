@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+pytest.importorskip("ray")
 pytestmark = pytest.mark.cluster
 TWO = [
     "hydra/launcher=ray",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest.importorskip("submitit")
 pytestmark = pytest.mark.cluster
 TWO = ["hydra/launcher=submitit_slurm", "hydra.sweeper.n_workers=2"]
 

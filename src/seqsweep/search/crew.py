@@ -29,7 +29,7 @@ from seqsweep.tracking import JOURNAL, open_tracking
 
 STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
 ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
-GONE = "no sweep has the study any more, or another than this worker's"
+GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
 CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
 
@@ -75,6 +75,12 @@ class Crew:
     def timeout_s(self) -> float | None:
         """How many seconds are left in which trials may start."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
+
+    def n_slots(self, plan: Plan) -> int:
+        """Gives how many trials may run at once, as far as is known where workers are started."""
+        if plan.settings.n_jobs != "auto":
+            return plan.settings.n_jobs * self.size
+        return max(self.size, len(plan.slots)) if self.shares_host else self.size
 
     def slots(self, plan: Plan, number: int | None) -> list[Slot]:
         """Gives the slots of the worker of that number, in its own process.
@@ -142,7 +148,7 @@ def orphaned(plan: Plan, crew: Crew, study: optuna.Study) -> Stop | None:
     """
     holder = Holder.read(study.user_attrs)
     if holder is None or holder.token != plan.holder.token:
-        return Stop("grace_period", GONE, is_failure=True)
+        return GONE
     if crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):
         return ORPHANED
     return None

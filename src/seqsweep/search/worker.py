@@ -31,7 +31,7 @@ from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pr
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
+from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
 from seqsweep.search.display import Display
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
@@ -188,6 +188,8 @@ class Session:
                 holder = self._plan.holder
                 stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
                 if stop is not None:
+                    # Another sweep may have the study by now; to the own one it is all the same
+                    self._hands_back |= stop in (ORPHANED, GONE)
                     self._budget.stop(stop)
                     if stop.field in AT_ONCE:
                         self._runner.interrupt.set()
