@@ -30,7 +30,12 @@ class Sweep:
             env={**clean, **environment},
             stdout=self._output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+
+    def ctrl_c(self) -> None:
+        """Sends what a terminal sends, to all processes in the foreground."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def wait(self, *, seconds: float = 120) -> int:
         return self.process.wait(seconds)

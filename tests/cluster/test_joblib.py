@@ -37,7 +37,7 @@ def test_a_worker_that_is_killed_costs_no_trial(sweep, whole):
 def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
     two = sweep(*TWO)
     two.wait_for_trials(3)
-    os.kill(two.process.pid, signal.SIGINT)
+    two.ctrl_c()
     assert two.wait(seconds=25) == 130, two.output
     assert two.workers() == {}
     assert "RUNNING" not in two.states()

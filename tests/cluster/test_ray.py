@@ -26,6 +26,6 @@ def test_twelve_trials_by_two_workers_outlast_the_death_of_one(sweep, whole):
 def test_ctrl_c_ends_all_workers(sweep):
     two = sweep(*TWO, "seconds=60")
     two.wait_until(lambda: two.states()["RUNNING"] == 2)
-    os.kill(two.process.pid, signal.SIGINT)
+    two.ctrl_c()
     assert two.wait(seconds=40) == 130, two.output
     assert two.workers() == {}

@@ -140,7 +140,7 @@ def test_ctrl_c_takes_the_jobs_back_from_the_queue(slurm, sweep):
     two = sweep(*TWO, "hydra.launcher.cpus_per_task=2", "seconds=60", **slurm)
     two.wait_until(lambda: two.states()["RUNNING"] == 1)
     assert len(jobs(slurm, "PENDING")) == 1
-    os.kill(two.process.pid, signal.SIGINT)
+    two.ctrl_c()
     assert two.wait(seconds=40) == 130, two.output
     wait_until(lambda: jobs(slurm, "PENDING,RUNNING") == [], seconds=10)
 
@@ -157,3 +157,13 @@ def test_a_job_whose_time_is_up_hands_its_trial_back_and_is_queued_again(slurm, 
     reasons = [trial.user_attrs.get("reason") for trial in two.trials()]
     assert reasons.count("interrupted") == 1
     wait_until(lambda: jobs(slurm, "PENDING") == [], seconds=10)
+
+
+def test_a_killed_worker_of_which_slurm_tells_nothing_holds_nobody_up(slurm, sweep, whole):
+    """Without accounting `sacct` fails, and the launcher waits on; the study has its trials."""
+    blind = {**slurm, "PATH": os.environ["PATH"]}
+    two = sweep(*TWO, "seconds=1", "hydra.sweeper.tracking.wait=1", **blind)
+    two.wait_for_trials(3)
+    os.kill(two.workers()["1"], signal.SIGKILL)
+    assert two.wait() == 0, two.output
+    whole(two)

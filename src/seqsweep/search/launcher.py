@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import site
 import subprocess
@@ -61,6 +62,18 @@ def adapted(config: DictConfig, count: int) -> DictConfig:
     if kind_of(config.hydra.launcher).name == "joblib" and config.hydra.launcher.n_jobs == -1:
         config.hydra.launcher.n_jobs = count
     return config
+
+
+def hush(kind: Kind) -> None:
+    """Keeps what a launcher logs of its jobs, and of a cluster without accounting, off the screen.
+
+    Joblib's and Ray's heed Hydra's configuration of logging, submitit's does not.
+    """
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)
+    if kind.name.startswith("submitit"):
+        import submitit  # which sets the level of its own logger
+
+        logging.getLogger(submitit.__name__).setLevel(logging.ERROR)
 
 
 def cancel(kind: Kind, *, only_waiting: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.joining import keep
-from seqsweep.search.launcher import adapted
+from seqsweep.search.launcher import adapted, hush
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
@@ -283,7 +282,7 @@ def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
         task_function=worker,
         config=adapted(_quiet(plan.jobs.master), count),
     )
-    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # where submitit's logs
+    hush(plan.launcher)
     jobs = [[*overrides, f"hydra.sweep.subdir=workers/{number}"] for number in range(count)]
     return launcher.launch(jobs, initial_job_idx=0)
 
