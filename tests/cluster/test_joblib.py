@@ -26,12 +26,13 @@ def test_two_workers_share_the_trials_and_run_exactly_as_many_as_were_asked_for(
     assert all("completed" in log for log in logs)
 
 
-def test_a_worker_that_is_killed_costs_no_trial(sweep, whole):
-    two = sweep(*TWO)
+def test_a_worker_that_is_killed_costs_no_trial(sweep, whole, soon):
+    two = sweep(*TWO, soon, "seconds=1")
     two.wait_for_trials(3)
-    os.kill(two.workers()["1"], signal.SIGKILL)
+    os.kill(two.workers()[two.worker_at_step(3)], signal.SIGKILL)
     assert two.wait() == 0, two.output
     whole(two)
+    assert max(two.steps_before_retries()) >= 3
 
 
 def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
@@ -128,8 +129,10 @@ def test_many_workers_of_short_trials_overshoot_by_none(sweep, whole):
     assert many.states() == {"COMPLETE": 40}
 
 
-def test_submitit_starts_workers_on_this_machine_and_a_killed_one_costs_no_trial(sweep, whole):
-    two = sweep("hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2")
+def test_submitit_starts_workers_on_this_machine_and_a_killed_one_costs_no_trial(
+    sweep, whole, soon
+):
+    two = sweep(soon, "hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2")
     two.wait_for_trials(2)
     os.kill(two.workers()["1"], signal.SIGKILL)
     assert two.wait() == 0, two.output

@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -222,8 +222,12 @@ class Session:
             )
             return False
         except (TrialLost, AllTakenError):
-            self._budget.give_back()
-            return self._budget.take()
+            pass
+        except Exception as error:
+            if not _came_too_late(error):
+                raise
+        self._budget.give_back()
+        return self._budget.take()
 
     def _stop_unless_there_is_leave(self, study: optuna.Study, trial: FrozenTrial) -> None:
         if self._prunes and trial.state is TrialState.COMPLETE and not trial.intermediate_values:
@@ -376,6 +380,19 @@ def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None
         is_extended=settings.is_extended,
         chance=crew and crew.chance,
     )
+
+
+def _came_too_late(error: BaseException | None) -> bool:
+    """Says whether Optuna was told of a trial just when others had taken it for lost.
+
+    It raises one of these then, and an assertion that this cannot be.
+    """
+    if error is None:
+        return False
+    is_known = (
+        isinstance(error, UpdateFinishedTrialError) or str(error) == "Cannot tell a FAIL trial."
+    )
+    return is_known or _came_too_late(error.__context__)
 
 
 def _keep_quiet() -> None:
