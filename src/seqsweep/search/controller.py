@@ -113,7 +113,7 @@ class Controller:
 
     def _await_the_rest(self) -> None:
         """Waits until no worker is left, then lets trials that were lost with theirs run again."""
-        end, quiet = time.monotonic() + LEAVE_S, 0
+        end, quiet = time.monotonic() + LEAVE_S + self._crew.look_s, 0
         while quiet < QUIET and not self._all_are_gone():
             if self._interrupted.is_set() and time.monotonic() > end:
                 break
@@ -135,7 +135,7 @@ class Controller:
         plan = self._plan
         if self._interrupted.is_set():
             return INTERRUPT
-        known = told(self._study, plan.holder)
+        known = told(self._study.user_attrs, plan.holder)
         stop = known or find_stop(plan.settings, plan.n_trials, settled(self._trials()))
         if stop is None and self._crew.timeout_s == 0.0:
             return Stop("timeout", f"{plan.settings.timeout:g} s are over")
@@ -177,7 +177,7 @@ class Controller:
             if self._over_since is None:
                 self._over_since = time.monotonic()
                 cancel(self._plan.launcher, only_waiting=True)
-            wait_s = LEAVE_S
+            wait_s = LEAVE_S + self._crew.look_s
             if not self._interrupted.is_set():  # they still have records to send
                 wait_s += self._plan.settings.tracking.wait
             if self._is_launching and time.monotonic() - self._over_since > wait_s:

@@ -15,7 +15,7 @@ from hydra.core.utils import setup_globals
 
 from seqsweep.errors import SearchError, first_line
 from seqsweep.folders import make_folder, write_whole
-from seqsweep.search.crew import orphaned
+from seqsweep.search.crew import why_to_end
 from seqsweep.search.past import FOLDER
 from seqsweep.search.stops import Stop
 from seqsweep.search.storage import open_storage
@@ -46,7 +46,7 @@ def join(storage: str, name: str) -> Stop:
         raise SearchError(f"--study={name}: the store has no study of that name") from error
     worker = _kept(name, Path(study.user_attrs.get(FOLDER, "")))
     worker.plan.storage = storage
-    if orphaned(worker.plan, worker.crew, study) is not None:
+    if why_to_end(worker.plan, worker.crew, study.user_attrs) is not None:
         raise SearchError(
             f"--study={name}: no sweep runs it now; the command that began it goes on"
         )

@@ -31,7 +31,7 @@ from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pr
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
+from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, settle_in, tell_all, why_to_end
 from seqsweep.search.display import Display
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
@@ -57,11 +57,8 @@ from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
 AT_ONCE = ("interrupt", "grace_period")  # stops that end what runs
-OF_ALL = (
-    "function",
-    "storage",
-    "sampler",
-)  # stops that the other workers cannot see for themselves
+# Stops that the other workers cannot see for themselves.
+OF_ALL = ("function", "storage", "sampler")
 
 
 class TrialFailedError(Exception):
@@ -133,13 +130,10 @@ class Session:
         self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
         self._name = folder and folder.name
         self._runner = Runner(plan, self._tracking, worker.sweep_run)
-        self._budget = (
-            Budget(settings, plan.n_trials, self._trials)
-            if crew is None
-            else Budget(
-                settings, plan.n_trials, self._looked, look_s=LOOK_S, timeout_s=crew.timeout_s
-            )
-        )
+        trials, beside = self._trials, {}
+        if crew is not None:
+            trials, beside = self._looked, {"look_s": crew.look_s, "timeout_s": crew.timeout_s}
+        self._budget = Budget(settings, plan.n_trials, trials, **beside)
         self._display = Display(
             console,
             total=plan.n_trials,
@@ -183,10 +177,9 @@ class Session:
             thread.join()
 
     def _look_after_the_sweep(self, over: threading.Event) -> None:
-        while not over.wait(LOOK_S):
+        while not over.wait(self._crew.look_s):
             with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
-                holder = self._plan.holder
-                stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
+                stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
                 if stop is not None:
                     # Another sweep may have the study by now; to the own one it is all the same
                     self._hands_back |= stop in (ORPHANED, GONE)
