@@ -17,8 +17,8 @@ TWO = ["hydra/launcher=joblib", "hydra.sweeper.n_workers=2"]
 
 def join(folder: Path, study: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "seqsweep", "worker", f"--study={study}"]
-    command += ["--storage=swept/optuna.db"]
-    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    command += [f"--storage={folder.name}/swept/optuna.db"]
+    return subprocess.Popen(command, cwd=folder.parent, stderr=subprocess.PIPE, text=True)
 
 
 def test_two_workers_share_the_trials_and_run_exactly_as_many_as_were_asked_for(sweep, whole):
@@ -30,7 +30,7 @@ def test_two_workers_share_the_trials_and_run_exactly_as_many_as_were_asked_for(
     logs = [(two.folder / f"swept/workers/{i}/output.log").read_text() for i in (0, 1)]
     assert sum(log.count("completed") for log in logs) == 12
     assert all("completed" in log for log in logs)
-    for study, says in (("slow_sphere-1", "no sweep runs it now"), ("other", "no study of that")):
+    for study, says in (("slow_sphere-1", "no sweep runs it now"), ("other", "there is no sweep")):
         ended = join(two.folder, study)
         assert says in ended.stderr.read()
         assert ended.wait() == 1

@@ -8,7 +8,6 @@ import socket
 from pathlib import Path
 
 import cloudpickle
-import optuna
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import setup_globals
@@ -17,9 +16,10 @@ from seqsweep.errors import SearchError, first_line
 from seqsweep.folders import make_folder, write_whole
 from seqsweep.search.crew import why_to_end
 from seqsweep.search.past import FOLDER
+from seqsweep.search.reading import find_name, open_for_reading, readable
 from seqsweep.search.stops import Stop
-from seqsweep.search.storage import open_storage
 from seqsweep.search.worker import Worker
+from seqsweep.stores import sqlite_file
 from seqsweep.terminal import Terminal
 
 FILE = Path("workers", "worker.pkl")  # in the sweep's folder
@@ -39,18 +39,16 @@ def join(storage: str, name: str) -> Stop:
     Raises:
         SearchError: no sweep runs it with workers, or its folder is not to be found here.
     """
-    store = open_storage(storage, grace_period=60)
-    try:
-        study = optuna.load_study(study_name=name, storage=store)
-    except KeyError as error:
-        raise SearchError(f"--study={name}: the store has no study of that name") from error
-    worker = _kept(name, Path(study.user_attrs.get(FOLDER, "")))
-    worker.plan.storage = storage
-    if why_to_end(worker.plan, worker.crew, study.user_attrs) is not None:
-        raise SearchError(
-            f"--study={name}: no sweep runs it now; the command that began it goes on"
-        )
+    store = open_for_reading(storage)
+    with readable(storage):
+        name = find_name(store, name)
+        attributes = store.get_study_user_attrs(store.get_study_id_from_name(name))
     store.close()
+    worker = _kept(name, Path(attributes.get(FOLDER, "")))
+    if why_to_end(worker.plan, worker.crew, attributes) is not None:
+        raise SearchError(f"{name}: no sweep runs it now; the command that began it goes on")
+    file = sqlite_file(storage)
+    worker.plan.storage = storage if file is None else str(file.absolute())
     folder = worker.plan.folder / "workers" / f"{socket.gethostname()}-{os.getpid()}"
     make_folder(folder)
     return worker.join(folder, Terminal())
@@ -62,7 +60,7 @@ def _kept(name: str, folder: Path) -> Worker:
         worker, singletons = pickle.loads((folder / FILE).read_bytes())
     except Exception as error:  # a module that is missing, another version of a library
         raise SearchError(
-            f"--study={name}: {folder / FILE} cannot be read here: {first_line(error)}; a worker "
+            f"{name}: {folder / FILE} cannot be read here: {first_line(error)}; a worker "
             "needs the sweep's folder under the same path, the app's modules, and a sweep that was "
             "started with a launcher, as hydra/launcher=joblib"
         ) from error

@@ -257,6 +257,7 @@ def _launch(
         return job.return_value
     if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
         raise TrackingError(unsent)  # the trials' runs belong below that of the sweep
+    plan.jobs.fix_folder()
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
     keep(worker)
