@@ -30,7 +30,11 @@ def test_two_workers_share_the_trials_and_run_exactly_as_many_as_were_asked_for(
     logs = [(two.folder / f"swept/workers/{i}/output.log").read_text() for i in (0, 1)]
     assert sum(log.count("completed") for log in logs) == 12
     assert all("completed" in log for log in logs)
-    for study, says in (("slow_sphere-1", "no sweep runs it now"), ("other", "there is no sweep")):
+    assert not (two.folder / "swept/workers/worker.pkl").exists()  # it holds addresses
+    for study, says in (
+        ("slow_sphere-1", "no sweep runs it now that"),
+        ("other", "there is no sweep"),
+    ):
         ended = join(two.folder, study)
         assert says in ended.stderr.read()
         assert ended.wait() == 1

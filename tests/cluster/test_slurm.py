@@ -152,8 +152,7 @@ def test_a_job_whose_time_is_up_hands_its_trial_back_and_is_queued_again(slurm, 
     two.wait_for_trials(3)
     last = sorted(jobs(slurm, "RUNNING"))[1]
     ask(slurm, "scancel", "--signal=USR2", last)  # as SLURM does before the limit
-    wait_until(lambda: last not in jobs(slurm, "RUNNING"), seconds=15)
-    assert jobs(slurm, "PENDING") == [last]
+    wait_until(lambda: jobs(slurm, "PENDING") == [last], seconds=15)
     assert two.wait() == 0, two.output
     whole(two)
     reasons = [trial.user_attrs.get("reason") for trial in two.trials()]

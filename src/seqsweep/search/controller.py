@@ -66,7 +66,8 @@ class Controller:
         self._interrupted = threading.Event()
         self._is_launching = self._leaves = False
         self._over_since: float | None = None
-        self._why = ""  # the last launch ended before the study had its trials
+        self._why = ""  # a worker ended before the study had its trials
+        self._refusal: UserError | None = None  # or would not begin
 
     def run(self, launch: Launch) -> Stop:
         """Runs the study's trials; says what ended the sweep.
@@ -77,12 +78,14 @@ class Controller:
         with self._display, handled_by(self._signalled), self._looking():
             in_vain = 0
             while (stop := self._stop()) is None:
-                if in_vain == MOST_LAUNCHES:
-                    raise self._in_vain()
+                if self._refusal is not None or in_vain == MOST_LAUNCHES:
+                    raise self._refusal or self._in_vain()
                 ended = len(settled(self._trials()))
                 self._launch(launch)
                 self._await_the_rest()
                 in_vain = in_vain + 1 if len(settled(self._trials())) == ended else 0
+            if self._refusal is not None:
+                self._display.note(f"one worker did not run: {self._refusal}")
         self._close_runs(stop)
         self._storage.close()
         return stop
@@ -99,17 +102,18 @@ class Controller:
             pass
         except SystemExit:  # which Ray raises at SIGTERM
             self._interrupted.set()
-        except UserError:
-            raise
         except Exception as error:  # launchers raise what they like where a worker was killed
-            self._why = f"{type(error).__name__}: {first_line(error)}"
+            self._hear(error)
         self._is_launching = False
         for job in jobs:
-            error = None if job.status is JobStatus.COMPLETED else job._return_value
-            if isinstance(error, UserError):
-                raise error
-            if error is not None:
-                self._why = f"{type(error).__name__}: {first_line(error)}"
+            if job.status is not JobStatus.COMPLETED:
+                self._hear(job._return_value)
+
+    def _hear(self, error: Exception) -> None:
+        """Notes why a worker has ended; the others may have done its part."""
+        if isinstance(error, UserError):
+            self._refusal = error
+        self._why = f"{type(error).__name__}: {first_line(error)}"
 
     def _await_the_rest(self) -> None:
         """Waits until no worker is left, then lets trials that were lost with theirs run again."""

@@ -34,7 +34,7 @@ from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
-from seqsweep.search.joining import keep
+from seqsweep.search.joining import kept
 from seqsweep.search.launcher import adapted, hush
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -260,10 +260,9 @@ def _launch(
     plan.jobs.fix_folder()
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
-    keep(worker)
-    stop = Controller(plan, crew, tracking, sweep_run.key, console).run(
-        lambda: _launched(plan, worker, crew.size)
-    )
+    controller = Controller(plan, crew, tracking, sweep_run.key, console)
+    with kept(worker):
+        stop = controller.run(lambda: _launched(plan, worker, crew.size))
     if stop.says != INTERRUPTED:
         _preload(plan)  # for the look at the best
     return stop
