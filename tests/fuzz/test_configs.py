@@ -13,11 +13,11 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from seqsweep.arguments import check_the_sweep, is_hydras, told
+from seqsweep.arguments import check_the_sweep, in_hydras_words, is_hydras, told
 from seqsweep.config import read
 from seqsweep.errors import UserError
 from seqsweep.record import flatten
@@ -92,10 +92,13 @@ overrides = st.builds(
 
 
 @given(st.lists(overrides, min_size=1, max_size=3))
+@example(["hydra.sweeper=null"])
+@example(["++hydra.sweeper=1"])
 @few
 def test_any_overrides_are_read_or_told_of(conf, lines):
     def steps():
-        config = compose("config", overrides=lines, return_hydra_config=True)
+        _program, _multirun, *words = in_hydras_words(["run.py", "-m", *lines])
+        config = compose("config", overrides=words, return_hydra_config=True)
         sweeper = {k: v for k, v in config.hydra.sweeper.items() if not k.startswith("_")}
         OmegaConf.set_struct(config, False)
         del config["hydra"]
