@@ -37,6 +37,7 @@ Positive = Annotated[float, Field(gt=0, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
+RegisteredName = Annotated[str, Field(pattern=r"^[^/:]*[^/:\s.][^/:]*$")]
 
 TARGET = "_target_"  # Hydra's word for the function that a config is for
 
@@ -219,7 +220,7 @@ class TrackingConfig:
     experiment: Text
     dir: Text
     log_model: Flag
-    registered_model: Text | None
+    registered_model: RegisteredName | None  # as MLflow takes it
     wait: NotNegative
     system_metrics_every_s: Positive | None
     pictures: Flag
