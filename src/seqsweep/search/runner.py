@@ -19,6 +19,7 @@ from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
 from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
+from seqsweep.search.health import Health
 from seqsweep.search.intervals import BY_SEED
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
@@ -51,6 +52,7 @@ class Runner:
         self._composing = threading.Lock()
         self._judging = threading.Lock()
         self.interrupt = Interrupt()
+        self.health = Health(plan.slots)
 
     def run(
         self, trial: optuna.Trial, params: dict[str, Value], slot: Slot, on_progress: OnProgress
@@ -75,6 +77,7 @@ class Runner:
             train = self._once if self._settings.repeats == 1 else self._repeated
             began = time.monotonic()
             outcome = train(trial, run, jobs, on_progress, passed)
+            outcome = self.health.judge(slot, outcome, [job.folder for job in jobs.values()])
             run.log([Point(DURATION, time.monotonic() - began, 0)])
             return outcome
 

@@ -18,7 +18,15 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError, first_line
-from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.outcome import (
+    INTERRUPTED,
+    Completed,
+    DeviceFailed,
+    Failed,
+    Misfit,
+    Outcome,
+    Pruned,
+)
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
@@ -53,6 +61,10 @@ class TrialFailedError(Exception):
 
 class TrialLost(BaseException):
     """A trial has ended that others had taken for lost: there is nothing to tell Optuna."""
+
+
+class SlotGone(BaseException):
+    """The device of a slot has failed, so the slot runs no more trials."""
 
 
 @dataclass
@@ -107,7 +119,7 @@ class Session:
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
-        slots = self._plan.slots
+        slots = [*self._plan.slots]  # those of a device that fails leave the plan
         with (
             self._display,
             handled_by(self._interrupt),
@@ -134,12 +146,15 @@ class Session:
 
     def _optimize(self, slot: Slot) -> bool:
         """Runs Optuna's loop; gives whether there is leave to run it again."""
+        leave = partial(self._leave_a_failed_device, slot)
         try:
             self._study.optimize(
                 partial(self._objective, slot),
                 catch=(TrialFailedError,),
-                callbacks=[self._stop_unless_there_is_leave],
+                callbacks=[leave, self._stop_unless_there_is_leave, leave],
             )
+            return False
+        except SlotGone:
             return False
         except TrialLost:
             self._budget.give_back()
@@ -158,6 +173,17 @@ class Session:
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
+
+    def _leave_a_failed_device(self, slot: Slot, _study: optuna.Study, _trial: FrozenTrial) -> None:
+        """Ends the slot whose device has failed, and with the last slot the sweep."""
+        said = self._runner.health.leave(slot)
+        if said is None:
+            return
+        self._display.note(said)
+        if not self._plan.slots:
+            self._budget.stop(Stop("devices", said, is_failure=True))
+        self._budget.give_back()
+        raise SlotGone
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
@@ -220,6 +246,9 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
+        if isinstance(outcome, DeviceFailed):
+            run_again(self._study, trial)
+            return True
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
             return False
         tries = trial.user_attrs.get(TRIES, 1)
