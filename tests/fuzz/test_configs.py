@@ -74,7 +74,8 @@ KEYS = """
     hydra.sweeper.constraints hydra.sweeper.storage hydra.sweeper.n_jobs
 """.split()  # noqa: SIM905 - a table
 VALUES = r"""
-    null true 0 -1 [gpu:0,cpu] [gpu] 1e999 -inf nan 0x10 1_000 99999999999999999999999 [] {} '' '???' ???
+    [gpu:0,cpu] [gpu]
+    null true 0 -1 1e999 -inf nan 0x10 1_000 99999999999999999999999 [] {} '' '???' ???
     ${seed} ${nosuch} ${oc.env:NOSUCH} ${model} lstm gru conv1d function idx [1,2] {a:1}
     {a:{b:[{}]}} a,b choice(1,2) interval(0,1) interval(nan,1) range(0,1e300,1e-300) glob(*) int(a)
     sqlite:// http://u:p@h/ /dev/zero ../.. [[[[[[]]]]]] '${' \ é

@@ -102,8 +102,8 @@ def test_where_every_gpu_has_failed_the_sweep_ends_with_a_sentence_and_can_go_on
     ended = sweep(DIES_FROM='{"0": 2, "1": 4}', SAYS=ECC)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stdout + ended.stderr
-    assert "ended by devices: " in ended.stdout
-    assert "its slot is out of use, no slot is left" in ended.stdout
+    assert "ended by devices: no slot is left, as GPUs have failed: gpu:" in ended.stdout
+    assert "its slot is out of use, 1 slot is left" in ended.stdout
     assert len(trials_of(tmp_path)) < 12
     ended = sweep()
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -113,10 +113,13 @@ def test_where_every_gpu_has_failed_the_sweep_ends_with_a_sentence_and_can_go_on
 
 
 def test_beside_a_cpu_a_gpu_that_fails_costs_its_slot_alone(sweep, tmp_path):
-    ended = sweep("hydra.sweeper.devices.slots=[gpu:1,cpu]", DIES_FROM='{"1": 0}', SAYS=ECC)
+    more = ["hydra.sweeper.devices.slots=[gpu:1,cpu]", "hydra.sweeper.evaluate_best=on_gpus.look"]
+    ended = sweep(*more, DIES_FROM='{"1": 0}', SAYS=ECC)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "2 slots (gpu:1, cpu:0)" in ended.stdout
     assert [line["gpu"] for line in ran(tmp_path)] == ["-1"] * 12
+    (looked,) = tmp_path.glob("swept/*/*/looked")
+    assert looked.read_text() == "-1"  # at the best one, on the slot that is left
 
 
 @pytest.mark.parametrize("says", ["CUDA_ERROR_OUT_OF_MEMORY: out of memory", "ValueError"])
@@ -171,3 +174,11 @@ def test_a_slot_that_cannot_be_had_is_told_in_one_sentence(sweep, tmp_path, slot
     (line,) = ended.stderr.strip().splitlines()
     assert says in line
     assert not (tmp_path / "studies.db").exists()
+
+
+def test_where_tensorflow_sees_no_gpu_one_that_is_asked_for_is_missed(program, project):
+    run = project / "src" / "run.py"
+    ended = program(run, "devices=gpu", cwd=project, CUDA_VISIBLE_DEVICES="-1")
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith("error: devices.name=gpu, but TensorFlow sees none; ")

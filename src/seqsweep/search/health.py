@@ -10,6 +10,7 @@ from seqsweep.gpus import failure_in, list_gpus, listed_gpus, suspicion_in
 from seqsweep.outcome import INTERRUPTED, DeviceFailed, Failed, Outcome
 from seqsweep.process.messages import OUTPUT_FILE
 from seqsweep.search.slots import Slot
+from seqsweep.search.stops import Stop
 
 TAIL = 64 * 1024  # bytes of a job's output in which its end is looked for
 
@@ -17,12 +18,13 @@ TAIL = 64 * 1024  # bytes of a job's output in which its end is looked for
 class Health:
     """Knows the GPUs that have failed; called from the threads of the slots.
 
-    `slots` are those in use: a slot that leaves is taken out.
+    Attributes:
+        slots: those that are still in use.
     """
 
-    def __init__(self, slots: list[Slot]) -> None:
-        self._slots = slots
-        self._listed = listed_gpus() if any(slot.gpu for slot in slots) else ()
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self.slots = [*slots]
+        self._listed = listed_gpus() if any(slot.gpu for slot in self.slots) else ()
         self._failed: dict[str, str] = {}  # why, by GPU
         self._suspected: set[str] = set()
         self._changed = threading.Lock()
@@ -70,14 +72,22 @@ class Health:
             return None
         return "nvidia-smi lists it no more"
 
+    @property
+    def stop(self) -> Stop | None:
+        """What ends the sweep where no slot is left; None while there is one."""
+        if self.slots:
+            return None
+        failed = ", ".join(f"gpu:{gpu} ({why})" for gpu, why in self._failed.items())
+        return Stop("devices", f"no slot is left, as GPUs have failed: {failed}", is_failure=True)
+
     def leave(self, slot: Slot) -> str | None:
         """Takes the slot out of use if its GPU has failed, and says so; None if it has not."""
         with self._changed:
             why = self._failed.get(slot.gpu or "")
             if why is None:
                 return None
-            self._slots.remove(slot)
-            n = len(self._slots)
+            self.slots.remove(slot)
+            n = len(self.slots)
             left = f"{n or 'no'} slot{'s are' if n > 1 else ' is'} left"
             return f"{slot.name} has failed: {why}; its slot is out of use, {left}"
 

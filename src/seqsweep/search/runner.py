@@ -43,16 +43,16 @@ OnProgress = Callable[[Report], None]
 class Runner:
     """Runs the trials of a plan; called from the threads of the slots."""
 
-    def __init__(self, plan: Plan, tracking: Tracking, sweep_run: str) -> None:
+    def __init__(self, plan: Plan, tracking: Tracking, sweep_run: str, health: Health) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._tracking = tracking
         self._sweep_run = sweep_run
+        self._health = health
         self._tags = plan.tags()
         self._composing = threading.Lock()
         self._judging = threading.Lock()
         self.interrupt = Interrupt()
-        self.health = Health(plan.slots)
 
     def run(
         self, trial: optuna.Trial, params: dict[str, Value], slot: Slot, on_progress: OnProgress
@@ -77,7 +77,7 @@ class Runner:
             train = self._once if self._settings.repeats == 1 else self._repeated
             began = time.monotonic()
             outcome = train(trial, run, jobs, on_progress, passed)
-            outcome = self.health.judge(slot, outcome, [job.folder for job in jobs.values()])
+            outcome = self._health.judge(slot, outcome, [job.folder for job in jobs.values()])
             run.log([Point(DURATION, time.monotonic() - began, 0)])
             return outcome
 

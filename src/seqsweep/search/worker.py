@@ -31,6 +31,7 @@ from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
+from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import SILENT, TRIES, run_again
@@ -103,7 +104,8 @@ class Session:
         self._study.sampler = _sampler_of(plan, self._study)
         self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
         self._is_alone = worker.tracking is None
-        self._runner = Runner(plan, self._tracking, worker.sweep_run)
+        self._health = Health(plan.slots)
+        self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
         self._budget = Budget(settings, plan.n_trials, self._trials)
         self._display = Display(
             Terminal(),
@@ -119,7 +121,7 @@ class Session:
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
-        slots = [*self._plan.slots]  # those of a device that fails leave the plan
+        slots = self._plan.slots
         with (
             self._display,
             handled_by(self._interrupt),
@@ -127,6 +129,7 @@ class Session:
         ):
             for served in [threads.submit(self._serve, slot) for slot in slots]:
                 served.result()
+        self._plan.slots = self._health.slots  # on one of them the best is evaluated
         if self._is_alone:  # whoever started this has an outbox of its own
             self._tracking.flush(self._settings.tracking.wait)
         self._storage.close()
@@ -176,12 +179,12 @@ class Session:
 
     def _leave_a_failed_device(self, slot: Slot, _study: optuna.Study, _trial: FrozenTrial) -> None:
         """Ends the slot whose device has failed, and with the last slot the sweep."""
-        said = self._runner.health.leave(slot)
+        said = self._health.leave(slot)
         if said is None:
             return
         self._display.note(said)
-        if not self._plan.slots:
-            self._budget.stop(Stop("devices", said, is_failure=True))
+        if (stop := self._health.stop) is not None:
+            self._budget.stop(stop)
         self._budget.give_back()
         raise SlotGone
 

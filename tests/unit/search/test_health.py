@@ -26,8 +26,7 @@ def of_slots(monkeypatch):
         slots = [
             Slot(name, {"CUDA_VISIBLE_DEVICES": gpu}) for name, gpu in zip(names, gpus, strict=True)
         ]
-        in_use = [*slots]
-        return Health(in_use), slots, in_use
+        return Health(slots), slots
 
     make.now = now
     return make
@@ -45,33 +44,37 @@ def wrote(tmp_path):
 
 
 def test_a_trial_that_dies_of_its_gpu_is_no_failure_of_its_own(of_slots, wrote):
-    health, (slot, other), in_use = of_slots("gpu:0", "gpu:1")
+    health, (slot, other) = of_slots("gpu:0", "gpu:1")
     outcome = health.judge(slot, DIED, wrote(f"x\n{ECC}: y\n"))
     assert outcome == DeviceFailed(f"gpu:0 has failed: {ECC}", again=True)
     assert health.leave(other) is None
     said = f"gpu:0 has failed: {ECC}; its slot is out of use, 1 slot is left"
     assert health.leave(slot) == said
-    assert in_use == [other]
+    assert health.slots == [other]
 
 
 def test_all_shares_of_a_gpu_leave_and_none_is_left(of_slots, wrote):
-    health, (first, second), in_use = of_slots("gpu:0", "gpu:0")
+    health, (first, second) = of_slots("gpu:0", "gpu:0")
     health.judge(first, DIED, wrote(ECC))
     assert isinstance(health.judge(second, Failed("ValueError"), []), DeviceFailed)
     assert health.leave(second).endswith("1 slot is left")
+    assert health.stop is None
     assert health.leave(first).endswith("no slot is left")
-    assert in_use == []
+    assert health.stop.reason == (
+        f"ended by devices: no slot is left, as GPUs have failed: gpu:0 ({ECC})"
+    )
+    assert health.slots == []
 
 
 @pytest.mark.parametrize("outcome", [Completed((1.0,)), Pruned(3), Failed(INTERRUPTED)])
 def test_a_trial_that_did_not_fail_tells_nothing_of_its_gpu(of_slots, wrote, outcome):
-    health, (slot,), _ = of_slots("gpu:0")
+    health, (slot,) = of_slots("gpu:0")
     assert health.judge(slot, outcome, wrote(ECC)) is outcome
     assert health.leave(slot) is None
 
 
 def test_the_cpu_never_fails(of_slots, wrote):
-    health, (slot,), _ = of_slots("cpu:0")
+    health, (slot,) = of_slots("cpu:0")
     assert health.judge(slot, DIED, wrote(ECC)) is DIED
     assert health.leave(slot) is None
 
@@ -79,7 +82,7 @@ def test_the_cpu_never_fails(of_slots, wrote):
 def test_an_error_that_a_program_may_cause_is_the_gpus_where_it_comes_twice_in_a_row(
     of_slots, wrote
 ):
-    health, (slot, other), _ = of_slots("gpu:0", "gpu:1")
+    health, (slot, other) = of_slots("gpu:0", "gpu:1")
     assert health.judge(slot, DIED, wrote(ILLEGAL)) is DIED
     assert health.judge(other, DIED, wrote(ILLEGAL)) is DIED
     health.judge(slot, Completed((1.0,)), [])
@@ -92,7 +95,7 @@ def test_an_error_that_a_program_may_cause_is_the_gpus_where_it_comes_twice_in_a
 
 
 def test_a_gpu_that_is_listed_no_more_beside_others_has_failed(of_slots, wrote):
-    health, (slot, other), _ = of_slots("gpu:0", "gpu:1")
+    health, (slot, other) = of_slots("gpu:0", "gpu:1")
     del of_slots.now[0]
     assert health.judge(other, DIED, wrote("")) is DIED
     outcome = health.judge(slot, DIED, wrote(""))
@@ -100,13 +103,13 @@ def test_a_gpu_that_is_listed_no_more_beside_others_has_failed(of_slots, wrote):
 
 
 def test_where_nvidia_smi_says_nothing_no_gpu_is_blamed(of_slots, wrote):
-    health, (slot, mig), _ = of_slots("gpu:0", "gpu:MIG-5c")
+    health, (slot, mig) = of_slots("gpu:0", "gpu:MIG-5c")
     assert health.judge(mig, DIED, wrote("")) is DIED  # of which it has never told
     of_slots.now.clear()
     assert health.judge(slot, DIED, wrote("")) is DIED
 
 
 def test_of_a_long_output_its_end_counts(of_slots, wrote):
-    health, (slot,), _ = of_slots("gpu:0")
+    health, (slot,) = of_slots("gpu:0")
     assert health.judge(slot, DIED, wrote(ECC + "x" * 70_000)) is DIED
     assert health.judge(slot, DIED, wrote("é" * 70_000 + ECC)).reason.endswith(ECC)
