@@ -10,7 +10,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import to_absolute_path
 from omegaconf import DictConfig
 
-MIB_A_SIDE = 512  # a square of floats has 1 MiB at this side
+SIDE = 512  # of a square of floats that has 1 MiB
+PIECE_MIB = 256
 
 
 @hydra.main(config_path=None, config_name="tensorflow_on_gpu", version_base="1.3")
@@ -23,15 +24,16 @@ def main(cfg: DictConfig) -> float:
     configure_devices(DevicesConfig("auto", 1, 1, None, "growth"))  # as this project's trials do
     limit = int(os.environ.get("SEQSWEEP_GPU_MEMORY_MIB", "0"))
     began = time.time()
-    is_refused = False
+    n_pieces, is_refused = int(cfg.of_limit * limit / PIECE_MIB), False
     try:
-        if cfg.of_limit:
-            tf.zeros((int(cfg.of_limit * limit), MIB_A_SIDE, MIB_A_SIDE))
+        pieces = [tf.zeros((PIECE_MIB, SIDE, SIDE)) for _ in range(n_pieces)]
+        del pieces
     except tf.errors.ResourceExhaustedError:
         is_refused = True
     square = tf.random.normal((2048, 2048))
     while time.time() < began + cfg.seconds:
         square = tf.linalg.matmul(square, square) / 2048.0
+        square[0, 0].numpy()  # waits for it
     line = {
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "visible": os.environ["CUDA_VISIBLE_DEVICES"],

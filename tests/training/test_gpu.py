@@ -30,6 +30,12 @@ def gpu() -> str:
     return given_gpus()[0]
 
 
+@pytest.fixture
+def alone(gpu) -> dict[str, str]:
+    """The environment of a program that sees it alone, by nvidia-smi's index."""
+    return {VISIBLE: gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
 def in_use_mib(gpu: str) -> int:
     command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.used"]
     command += ["--format=csv,noheader,nounits"]
@@ -52,11 +58,11 @@ def ran(folder: Path) -> list[dict]:
 
 
 def test_two_trials_at_once_share_a_gpu_see_it_alone_and_give_its_memory_back(
-    program, tmp_path, gpu
+    program, tmp_path, gpu, alone
 ):
     before = in_use_mib(gpu)
     shares = "hydra.sweeper.devices.trials_per_gpu=2"
-    ended = program(APP, "-m", shares, cwd=tmp_path, **{VISIBLE: gpu})
+    ended = program(APP, "-m", shares, cwd=tmp_path, **alone)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"2 slots (gpu:{gpu}, gpu:{gpu})" in ended.stdout
     lines = ran(tmp_path)
@@ -70,18 +76,20 @@ def test_two_trials_at_once_share_a_gpu_see_it_alone_and_give_its_memory_back(
 
 @pytest.mark.parametrize(("of_limit", "is_refused"), [(0.5, False), (1.5, True)])
 def test_a_trial_takes_its_part_of_the_memory_and_no_more(
-    program, tmp_path, gpu, of_limit, is_refused
+    program, tmp_path, alone, of_limit, is_refused
 ):
     devices = "hydra.sweeper.devices"
     split = [f"{devices}.trials_per_gpu=2", f"{devices}.gpu_memory=split"]
     more = [f"of_limit={of_limit}", "seconds=1", "hydra.sweeper.n_trials=2"]
-    ended = program(APP, "-m", *split, *more, cwd=tmp_path, **{VISIBLE: gpu})
+    ended = program(APP, "-m", *split, *more, cwd=tmp_path, **alone)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert [line["is_refused"] for line in ran(tmp_path)] == [is_refused] * 2
     assert "out of use" not in ended.stdout
 
 
-def test_trials_of_this_project_train_by_cudnn_and_give_the_memory_back(program, project, gpu):
+def test_trials_of_this_project_train_by_cudnn_and_give_the_memory_back(
+    program, project, gpu, alone
+):
     before = in_use_mib(gpu)
     ended = program(
         project / "src" / "run.py",
@@ -94,7 +102,8 @@ def test_trials_of_this_project_train_by_cudnn_and_give_the_memory_back(program,
         "hydra.sweeper.n_trials=4",
         cwd=project,
         timeout=400,
-        **{VISIBLE: gpu, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        TF_CPP_MIN_LOG_LEVEL="0",  # by which TensorFlow tells that it has loaded cuDNN
+        **alone,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     outputs = list((project / "mlruns" / "jobs" / "default-1").glob("*/output.log"))

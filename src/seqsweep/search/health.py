@@ -78,7 +78,8 @@ class Health:
         if self.slots:
             return None
         failed = ", ".join(f"gpu:{gpu} ({why})" for gpu, why in self._failed.items())
-        return Stop("devices", f"no slot is left, as GPUs have failed: {failed}", is_failure=True)
+        says = f"no slot is left, as GPUs have failed: {failed}; devices=cpu takes the CPU"
+        return Stop("devices", says, is_failure=True)
 
     def leave(self, slot: Slot) -> str | None:
         """Takes the slot out of use if its GPU has failed, and says so; None if it has not."""

@@ -61,7 +61,8 @@ def test_all_shares_of_a_gpu_leave_and_none_is_left(of_slots, wrote):
     assert health.stop is None
     assert health.leave(first).endswith("no slot is left")
     assert health.stop.reason == (
-        f"ended by devices: no slot is left, as GPUs have failed: gpu:0 ({ECC})"
+        f"ended by devices: no slot is left, as GPUs have failed: gpu:0 ({ECC}); devices=cpu "
+        "takes the CPU"
     )
     assert health.slots == []
 
