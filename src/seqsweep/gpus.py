@@ -29,7 +29,10 @@ FAILED = re.compile(
     re.IGNORECASE,
 )
 # An error that a program may cause as well as a GPU.
-SUSPECT = re.compile(r"CUDA_ERROR_[A-Z_]+|CUDA error: [^\n]{1,60}|CU(DNN|BLAS)_STATUS_[A-Z_]+")
+SUSPECT = re.compile(
+    r"CUDA_ERROR_[A-Z_]+|CU(DNN|BLAS)_STATUS_[A-Z_]+"
+    r"|CUDA error: (?!Failed call to cuInit)[^\n]{1,60}"
+)
 # What follows on it may look like any other error.
 OUT_OF_MEMORY = re.compile(r"out.of.memory|OOM when allocating|RESOURCE_?EXHAUSTED", re.IGNORECASE)
 

@@ -167,6 +167,7 @@ def test_only_what_no_program_can_cause_is_a_failure_of_the_gpu(text, failure):
         (f"{OOM}\nCUDNN_STATUS_INTERNAL_ERROR", None),
         ("ResourceExhaustedError: OOM when allocating tensor\nCUBLAS_STATUS_ALLOC_FAILED", None),
         ("CUDA error: out of memory", None),
+        (f"{CUINIT} UNKNOWN ERROR (303)", None),
         ("KeyError: 'x'", None),
     ],
 )
