@@ -60,7 +60,12 @@ def list_gpus() -> tuple[Gpu, ...]:
         return ()
     try:
         listed = subprocess.run(
-            ["nvidia-smi", *QUERY], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            ["nvidia-smi", *QUERY],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ()

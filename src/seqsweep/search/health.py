@@ -65,12 +65,9 @@ class Health:
 
     def _miss(self, gpu: str) -> str | None:
         """Says that nvidia-smi lists the GPU no more, though others; None where it does."""
-        if not any(each.is_called(gpu) for each in self._listed):
-            return None
-        now = list_gpus()
-        if not now or any(each.is_called(gpu) for each in now):
-            return None
-        return "nvidia-smi lists it no more"
+        uuid = next((each.uuid for each in self._listed if each.is_called(gpu)), None)
+        now = {each.uuid for each in list_gpus()} if uuid else set()
+        return "nvidia-smi lists it no more" if now and uuid not in now else None
 
     @property
     def stop(self) -> Stop | None:
