@@ -154,6 +154,7 @@ class Session:
             self._study.optimize(
                 partial(self._objective, slot),
                 catch=(TrialFailedError,),
+                # twice, as another share of it may tell while this slot waits for leave
                 callbacks=[leave, self._stop_unless_there_is_leave, leave],
             )
             return False
