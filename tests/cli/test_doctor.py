@@ -116,7 +116,8 @@ def with_gpus(tmp_path) -> dict[str, str]:
     """A path on which a program `nvidia-smi` lists two GPUs."""
     script = tmp_path / "bin" / "nvidia-smi"
     script.parent.mkdir()
-    script.write_text("#!/bin/sh\necho 'NVIDIA A100'\necho 'NVIDIA H100'\n")
+    lines = "0, GPU-1a, 40960, NVIDIA A100\\n1, GPU-2b, 81559, NVIDIA H100\\n"
+    script.write_text(f"#!/bin/sh\nprintf '{lines}'\n")
     script.chmod(0o755)
     return {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
 

@@ -68,11 +68,13 @@ KEYS = """
     model._target_ model.width data.function data.name data.dir data.n_validation
     training.epochs training.batch_size training.training_iters training.display
     optimizer.learning_rate tracking.uri tracking.hidden tracking.dir devices.threads
+    devices.slots devices.gpu_memory
     hydra.sweeper hydra.sweeper.n_trials hydra.sweeper.params hydra.sweeper.sampler
     hydra/sweeper hydra/sweeper/sampler hydra.sweeper.direction hydra.sweeper.enqueue
     hydra.sweeper.constraints hydra.sweeper.storage hydra.sweeper.n_jobs
 """.split()  # noqa: SIM905 - a table
 VALUES = r"""
+    [gpu:0,cpu] [gpu]
     null true 0 -1 1e999 -inf nan 0x10 1_000 99999999999999999999999 [] {} '' '???' ???
     ${seed} ${nosuch} ${oc.env:NOSUCH} ${model} lstm gru conv1d function idx [1,2] {a:1}
     {a:{b:[{}]}} a,b choice(1,2) interval(0,1) interval(nan,1) range(0,1e300,1e-300) glob(*) int(a)

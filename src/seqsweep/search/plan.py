@@ -55,7 +55,7 @@ class Plan:
     Attributes:
         n_trials: how many trials are to end, None for as many as the time allows.
         known: points that are tried first, or all points of a grid.
-        slots: the slots of this machine.
+        slots: the slots of this machine that are of use.
         storage: a URL or a path, known once the sweep begins.
         holder: this sweep, as others see it in the study; known once the sweep begins.
         before: the holder of a study that goes on, as it was found.

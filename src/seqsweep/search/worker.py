@@ -18,11 +18,20 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError, first_line
-from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.outcome import (
+    INTERRUPTED,
+    Completed,
+    DeviceFailed,
+    Failed,
+    Misfit,
+    Outcome,
+    Pruned,
+)
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
 from seqsweep.search.display import Display
+from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import SILENT, TRIES, run_again
@@ -53,6 +62,10 @@ class TrialFailedError(Exception):
 
 class TrialLost(BaseException):
     """A trial has ended that others had taken for lost: there is nothing to tell Optuna."""
+
+
+class SlotGone(BaseException):
+    """The device of a slot has failed, so the slot runs no more trials."""
 
 
 @dataclass
@@ -91,7 +104,8 @@ class Session:
         self._study.sampler = _sampler_of(plan, self._study)
         self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
         self._is_alone = worker.tracking is None
-        self._runner = Runner(plan, self._tracking, worker.sweep_run)
+        self._health = Health(plan.slots)
+        self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
         self._budget = Budget(settings, plan.n_trials, self._trials)
         self._display = Display(
             Terminal(),
@@ -115,6 +129,7 @@ class Session:
         ):
             for served in [threads.submit(self._serve, slot) for slot in slots]:
                 served.result()
+        self._plan.slots = self._health.slots  # on one of them the best is evaluated
         if self._is_alone:  # whoever started this has an outbox of its own
             self._tracking.flush(self._settings.tracking.wait)
         self._storage.close()
@@ -134,12 +149,16 @@ class Session:
 
     def _optimize(self, slot: Slot) -> bool:
         """Runs Optuna's loop; gives whether there is leave to run it again."""
+        leave = partial(self._leave_a_failed_device, slot)
         try:
             self._study.optimize(
                 partial(self._objective, slot),
                 catch=(TrialFailedError,),
-                callbacks=[self._stop_unless_there_is_leave],
+                # twice, as another share of it may tell while this slot waits for leave
+                callbacks=[leave, self._stop_unless_there_is_leave, leave],
             )
+            return False
+        except SlotGone:
             return False
         except TrialLost:
             self._budget.give_back()
@@ -158,6 +177,17 @@ class Session:
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
+
+    def _leave_a_failed_device(self, slot: Slot, _study: optuna.Study, _trial: FrozenTrial) -> None:
+        """Ends the slot whose device has failed, and with the last slot the sweep."""
+        said = self._health.leave(slot)
+        if said is None:
+            return
+        self._display.note(said)
+        if (stop := self._health.stop) is not None:
+            self._budget.stop(stop)
+        self._budget.give_back()
+        raise SlotGone
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
@@ -220,6 +250,9 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
+        if isinstance(outcome, DeviceFailed):
+            run_again(self._study, trial)
+            return True
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
             return False
         tries = trial.user_attrs.get(TRIES, 1)
