@@ -21,6 +21,7 @@ from seqsweep.search.claim import Claim
 from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.known import count
+from seqsweep.search.opening import open_storage
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
 from seqsweep.search.points import tries_all
@@ -28,7 +29,7 @@ from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
-from seqsweep.search.storage import OnLost, Storage, open_storage
+from seqsweep.search.storage import OnLost, Storage
 from seqsweep.search.study import (
     can_prune,
     create_study,
