@@ -39,7 +39,9 @@ IN_UTC = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00
 IN_UTC["mariadb"] = IN_UTC["mysql"]
 
 
-def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None) -> Storage:
+def open_storage(
+    place: str, *, grace_period: int, on_lost: OnLost | None = None, total: int | None = None
+) -> Storage:
     """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
 
     SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
@@ -53,7 +55,7 @@ def open_storage(place: str, *, grace_period: int, on_lost: OnLost | None = None
             f"hydra.sweeper.storage begins as a URL does, but goes on without //: {ACCEPTED}"
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    arguments = {"grace_period": grace_period, "on_lost": on_lost}
+    arguments = {"grace_period": grace_period, "on_lost": on_lost, "total": total}
     try:
         if make_url(url).get_backend_name() != "sqlite":
             return open_server(url, **arguments)

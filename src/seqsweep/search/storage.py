@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,8 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+
+from seqsweep.search import quota
 
 LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
 BEATS = 4  # of a running trial within the grace period
@@ -44,7 +46,8 @@ class Storage(RDBStorage):
     Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
     is longer ago than the grace period; `on_lost` hears of each, once among all processes. So are
     those that run for as long before our eyes without a first beat: their worker was killed between
-    the two, or never heard that the store had given it the trial.
+    the two, or never heard that the store had given it the trial. Where several workers serve a
+    study, no trial begins beyond `total`, see `seqsweep.search.quota`.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class Storage(RDBStorage):
         *,
         grace_period: int,
         on_lost: OnLost | None = None,
+        total: int | None = None,
         engine_kwargs: dict[str, Any] | None = None,
         makes_tables: bool = True,
     ) -> None:
         self._own: set[int] = set()
-        self._unheard: dict[int, float] = {}  # since when running trials were seen without a beat
+        self._total = total
         self._next_look = 0.0
+        self._silent: dict[int, float] = {}  # since when trials are known that never were heard of
         braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
@@ -93,10 +98,10 @@ class Storage(RDBStorage):
         if time.monotonic() < self._next_look:
             return []
         self._next_look = time.monotonic() + LOOK_S
-        stale = [*super()._get_stale_trial_ids(study_id), *self._never_heard(study_id)]
+        stale = super()._get_stale_trial_ids(study_id) + self._never_heard_of(study_id)
         return [trial_id for trial_id in stale if trial_id not in self._own]
 
-    def _never_heard(self, study_id: int) -> list[int]:
+    def _never_heard_of(self, study_id: int) -> list[int]:
         """Gives the trials that have run for the grace period, by this clock, without a beat."""
         trials, beats = models.TrialModel, models.TrialHeartbeatModel
         silent = (
@@ -108,8 +113,25 @@ class Storage(RDBStorage):
         with self.engine.connect().execution_options(**READS) as connection:
             found = connection.execute(silent).scalars().all()
         now = time.monotonic()
-        self._unheard = {trial_id: self._unheard.get(trial_id, now) for trial_id in found}
-        return [i for i, since in self._unheard.items() if now - since > self.grace_period]
+        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in found}
+        return [i for i, since in self._silent.items() if now - since > self.grace_period]
+
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Any
+    ) -> models.TrialModel:
+        """Makes a trial; one that is to wait has a template, and always has room."""
+        if template_trial is None and self._total is not None:
+            quota.heed(session, study_id, self._total)
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Sets a trial's state; of several that would begin one that waits, one does."""
+        if state is not TrialState.RUNNING or self._total is None:
+            return super().set_trial_state_values(trial_id, state, values)
+        with self.engine.begin() as connection:
+            return quota.begin_waiting(connection, trial_id, self._total)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives the trial.

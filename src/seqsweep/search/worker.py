@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,20 +18,26 @@ from typing import Any
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
+from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, first_line
 from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
+from seqsweep.search.crew import OUTPUT, Crew, orphaned, settle_in, tell_all, told
 from seqsweep.search.display import Display
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import SILENT, TRIES, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
+from seqsweep.search.quota import AllTakenError
 from seqsweep.search.records import RUN_KEY
 from seqsweep.search.room import named, says_full, with_more_room
 from seqsweep.search.runner import Runner
@@ -40,11 +50,17 @@ from seqsweep.search.study import (
     make_sampler,
     silence_optuna,
 )
-from seqsweep.signals import handled_by, let_the_next_one_kill
-from seqsweep.terminal import Terminal
-from seqsweep.tracking import Tracking, open_tracking
+from seqsweep.signals import Ended, ended_by_its_host, handled_by, let_the_next_one_kill
+from seqsweep.terminal import LOG_WIDTH, Terminal
+from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
+AT_ONCE = ("interrupt", "grace_period")  # stops that end what runs
+OF_ALL = (
+    "function",
+    "storage",
+    "sampler",
+)  # stops that the other workers cannot see for themselves
 
 
 class TrialFailedError(Exception):
@@ -60,12 +76,13 @@ class Worker:
     """A Hydra task that runs the trials of a plan; `sweep_run` is the key of the parent run.
 
     It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
-    it is called.
+    it is called. `crew` is there where it runs in a process of its own, beside others.
     """
 
     plan: Plan
     sweep_run: str
     tracking: Tracking | None = None
+    crew: Crew | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the open store with this process."""
@@ -75,29 +92,50 @@ class Worker:
         """Runs the trials; says what ended the sweep."""
         silence_optuna()
         _keep_logs_off_the_screen()
-        return Session(self).run()
+        if self.crew is None:
+            return Session(self, self.plan.slots, Terminal()).run()
+        with ended_by_its_host() as ended:
+            return self._run_beside_others(ended)
+
+    def _run_beside_others(self, ended: Ended) -> Stop:
+        """Runs trials in a process of its own, which shows nothing."""
+        folder = _folder()
+        settle_in(self.plan, self.crew, folder)
+        slots = self.crew.slots(self.plan, HydraConfig.get().job.num)
+        with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
+            session = Session(self, slots, Console(file=log, width=LOG_WIDTH))
+            ended.calls(session.end_alone)
+            return session.run()
 
 
 class Session:
     """One call of a worker: its open study and tracking, and the threads of its slots."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, slots: list[Slot], console: Console) -> None:
         self._plan = plan = worker.plan
         self._settings = settings = plan.settings
+        self._crew = crew = worker.crew
+        self._slots = slots
+        self._hands_back = False  # what it runs, when only this worker is ended
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
-        self._storage = storage = plan.connect(self._on_lost)
+        self._storage = storage = plan.connect(self._on_lost, total=crew and plan.n_trials)
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
-        self._study.sampler = _sampler_of(plan, self._study)
+        self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
         self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
-        self._is_alone = worker.tracking is None
         self._runner = Runner(plan, self._tracking, worker.sweep_run)
-        self._budget = Budget(settings, plan.n_trials, self._trials)
+        self._budget = (
+            Budget(settings, plan.n_trials, self._trials)
+            if crew is None
+            else Budget(
+                settings, plan.n_trials, self._looked, look_s=LOOK_S, timeout_s=crew.timeout_s
+            )
+        )
         self._display = Display(
-            Terminal(),
+            console,
             total=plan.n_trials,
             names=settings.names,
-            n_slots=len(plan.slots),
+            n_slots=len(slots),
             n_done=len(settled(self._trials())),
         )
         self._tracking.tell(self._display.note)
@@ -107,18 +145,49 @@ class Session:
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
-        slots = self._plan.slots
         with (
             self._display,
-            handled_by(self._interrupt),
-            ThreadPoolExecutor(len(slots), "slot") as threads,
+            handled_by(self._interrupt) if self._crew is None else self._tied(),
+            ThreadPoolExecutor(len(self._slots), "slot") as threads,
         ):
-            for served in [threads.submit(self._serve, slot) for slot in slots]:
+            for served in [threads.submit(self._serve, slot) for slot in self._slots]:
                 served.result()
-        if self._is_alone:  # whoever started this has an outbox of its own
-            self._tracking.flush(self._settings.tracking.wait)
+        stop = self._budget.stopped_by or EXHAUSTED
+        if self._crew is not None:  # whoever started this has an outbox of its own
+            in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
+            self._tracking.flush(self._settings.tracking.wait, in_all_s=in_all_s)
+            if stop.field in OF_ALL:
+                tell_all(self._study, self._plan.holder, stop)
         self._storage.close()
-        return self._budget.stopped_by or EXHAUSTED
+        return stop
+
+    @contextmanager
+    def _tied(self) -> Iterator[None]:
+        """Lets this worker end with its sweep while in this block."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._look_after_the_sweep, args=[over], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _look_after_the_sweep(self, over: threading.Event) -> None:
+        while not over.wait(LOOK_S):
+            with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
+                holder = self._plan.holder
+                stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
+                if stop is not None:
+                    self._budget.stop(stop)
+                    if stop.field in AT_ONCE:
+                        self._runner.interrupt.set()
+
+    def end_alone(self) -> None:
+        """Ends this worker; what it runs others run again."""
+        self._hands_back = True
+        self._budget.stop(Stop("interrupt", INTERRUPTED, is_failure=True))
+        self._runner.interrupt.set()
 
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
@@ -141,7 +210,7 @@ class Session:
                 callbacks=[self._stop_unless_there_is_leave],
             )
             return False
-        except TrialLost:
+        except (TrialLost, AllTakenError):
             self._budget.give_back()
             return self._budget.take()
 
@@ -152,7 +221,7 @@ class Session:
             self._display.note(
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
-        if time.monotonic() > self._next_heed:
+        if self._crew is None and time.monotonic() > self._next_heed:
             self._next_heed = time.monotonic() + LOOK_S
             self._heed_another_sweep()
         self._budget.give_back()
@@ -220,6 +289,9 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
+        if self._hands_back and outcome == Failed(INTERRUPTED):
+            run_again(self._study, trial)
+            return True
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
             return False
         tries = trial.user_attrs.get(TRIES, 1)
@@ -256,7 +328,8 @@ class Session:
         """Lets a trial be run again that Optuna has failed; of each, one worker hears once."""
         run_again(study, trial)
         self._display.note(f"trial {trial.number} is lost: {SILENT}; it is run again")
-        self._close(trial, Failed(SILENT))
+        if self._crew is None:  # else its worker may have a word on the way that begins the run
+            self._close(trial, Failed(SILENT))
 
     def _close(self, trial: optuna.Trial | FrozenTrial, outcome: Outcome) -> None:
         """Closes the run of a trial that others ended or ran."""
@@ -266,6 +339,11 @@ class Session:
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
+    def _looked(self) -> list[FrozenTrial]:
+        """Gives all trials; those whose worker is dead have failed by then."""
+        fail_stale_trials(self._study)
+        return self._trials()
+
     def _interrupt(self) -> None:
         """Ends the running trials; the next signal ends the program."""
         let_the_next_one_kill()
@@ -273,16 +351,17 @@ class Session:
         self._runner.interrupt.set()
 
 
-def _sampler_of(plan: Plan, study: optuna.Study) -> BaseSampler:
+def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None) -> BaseSampler:
     settings = plan.settings
     if plan.tries_all:
-        return PointSampler(plan.known[: plan.n_trials], study)
+        return crew.points if crew else PointSampler(plan.known[: plan.n_trials], study)
     return make_sampler(
         settings.sampler,
         plan.space,
         seed=settings.seed,
-        n_slots=len(plan.slots),
+        n_slots=n_slots * crew.size if crew else n_slots,
         is_extended=settings.is_extended,
+        chance=crew and crew.chance,
     )
 
 

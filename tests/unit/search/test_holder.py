@@ -96,8 +96,8 @@ class TestATrialThatIsNotHeardOf:
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.RUNNING
-        for trial_id in watcher._unheard:  # let the grace period go by
-            watcher._unheard[trial_id] -= GRACE_S + 1
+        for trial_id in watcher._silent:  # let the grace period go by
+            watcher._silent[trial_id] -= GRACE_S + 1
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.FAIL
@@ -109,8 +109,8 @@ class TestATrialThatIsNotHeardOf:
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
         worker.record_heartbeat(trial._trial_id)
-        for trial_id in watcher._unheard:
-            watcher._unheard[trial_id] -= GRACE_S + 1
+        for trial_id in watcher._silent:
+            watcher._silent[trial_id] -= GRACE_S + 1
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.RUNNING

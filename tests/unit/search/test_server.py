@@ -180,7 +180,7 @@ class TestAnAnswerThatIsLost:
         lost, watcher = [], connect(lambda _, trial: lost.append(trial.number))
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
-        watcher._unheard = dict.fromkeys(watcher._unheard, -1000000.0)
+        watcher._silent = dict.fromkeys(watcher._silent, -1000000.0)
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert lost == [0]
