@@ -98,6 +98,11 @@ class Postgres:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
         return self.url(database)
 
+    def pids(self) -> list[int]:
+        """Gives the server's processes that live."""
+        pid = self._server.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
     def ask(self, statement: str) -> list[tuple]:
         """Gives the rows that a statement about the server itself finds."""
         with self._connect() as connection:

@@ -29,6 +29,7 @@ ACCEPTED = (
     "postgresql://USER@HOST/DATABASE or mysql+pymysql://USER@HOST/DATABASE, with :PASSWORD behind "
     "USER or in PGPASSWORD"
 )
+WITHOUT_BEATS = "a store of Optuna's without heartbeats, so that lost trials would run for ever"
 DRIVERS = {
     "postgresql": "pip install 'psycopg[binary]', or the extra postgresql of seqsweep",
     "mysql": "pip install pymysql, or the extra mysql of seqsweep, and write mysql+pymysql://",
@@ -119,9 +120,9 @@ def _check_driver(url: URL) -> None:
     try:
         url.get_dialect().import_dbapi()
     except NoSuchModuleError as error:
+        why = WITHOUT_BEATS if url.drivername in ("journal", "grpc") else "no database that we know"
         raise SearchError(
-            f"hydra.sweeper.storage begins with {url.drivername}://, which is no database that "
-            f"SQLAlchemy knows: {ACCEPTED}"
+            f"hydra.sweeper.storage begins with {url.drivername}://, which is {why}: {ACCEPTED}"
         ) from error
     except ImportError as error:
         how = DRIVERS.get(url.get_backend_name(), "install it")
