@@ -12,8 +12,10 @@ until none is left; a trial that two of them got was claimed twice.
 SQLite            with a write-ahead log and transactions that begin IMMEDIATE: what seqsweep opens
 SQLite, Optuna's  the same file format as Optuna alone opens it
 journal file      Optuna's JournalStorage, with its default lock
-PostgreSQL        what seqsweep opens; a private server on 127.0.0.1 as Debian has it
+PostgreSQL        what seqsweep opens, and what Optuna alone does; a private server on 127.0.0.1
 gRPC proxy        Optuna's GrpcStorageProxy, before a server with the same PostgreSQL behind it
+
+client is the processor's time that a process takes for a trial, whatever else the machine does.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -56,17 +59,19 @@ OPENS: dict[str, Callable[[str], BaseStorage]] = {
     "SQLite, Optuna's": lambda place: RDBStorage(f"sqlite:///{place}"),
     "journal file": lambda place: JournalStorage(JournalFileBackend(place)),
     "PostgreSQL": lambda place: open_storage(place, grace_period=GRACE_S),
+    "PostgreSQL, Optuna's": lambda place: RDBStorage(place),
     "gRPC proxy": lambda place: GrpcStorageProxy(host="127.0.0.1", port=int(place)),
 }
-SERVERS = ("PostgreSQL", "gRPC proxy")
+SERVERS = ("PostgreSQL", "PostgreSQL, Optuna's", "gRPC proxy")
 
 
 @dataclass(frozen=True)
 class Worked:
-    """What one process did: trials it ended, the seconds they took, its errors, what it claimed."""
+    """What one process did: trials it ended, and in which time by the clock and of a core."""
 
     trials: int
     seconds: float
+    core_s: float
     errors: tuple[str, ...]
     claimed: tuple[int, ...]
 
@@ -84,12 +89,12 @@ def work(kind: str, place: str, seconds: float, ready, begun, results) -> None:
     )
     errors: list[str] = []
     ready.wait()
-    began, trials = time.perf_counter(), 0
+    began, core, trials = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() < began + seconds and len(errors) < MOST_ERRORS:
         with noted(errors):
             run_one(study)
             trials += 1
-    took = time.perf_counter() - began
+    took, core_s = time.perf_counter() - began, time.process_time() - core
     waiting = optuna.load_study(study_name="waiting", storage=study._storage)
     begun.wait()
     claimed: list[int] = []
@@ -100,7 +105,7 @@ def work(kind: str, place: str, seconds: float, ready, begun, results) -> None:
             is_left = WAITED in trial.user_attrs
             if is_left:
                 claimed.append(trial.number)
-    results.put(Worked(trials, took, tuple(errors), tuple(claimed)))
+    results.put(Worked(trials, took, core_s, tuple(errors), tuple(claimed)))
 
 
 def run_one(study: optuna.Study) -> None:
@@ -143,11 +148,11 @@ def place_for(kind: str, server: Postgres | None, name: str) -> Iterator[str]:
     if kind not in SERVERS:
         with tempfile.TemporaryDirectory() as folder:
             yield f"{folder}/studies"
-    elif kind == "PostgreSQL":
-        yield server.create(name)
-    else:
+    elif kind == "gRPC proxy":
         with proxy_before(server.create(name)) as port:
             yield str(port)
+    else:
+        yield server.create(name)
 
 
 @contextlib.contextmanager
@@ -193,14 +198,15 @@ def main() -> None:
     be_quiet()
     table = Table(box=None, pad_edge=False)
     first = given.store[0]
-    for column in ("", "processes", "trials/s", f"to {first}", "errors", "claimed twice"):
+    columns = ("", "processes", "trials/s", f"to {first}", "client", "errors", "claimed twice")
+    for column in columns:
         table.add_column(column, justify="right" if column else "left")
     with server_if_installed() as server:
         kinds = [kind for kind in given.store if server is not None or kind not in SERVERS]
         for n in given.processes:
             base = None
             for kind in kinds:
-                with place_for(kind, server, f"{kind[0].lower()}{n}") as place:
+                with place_for(kind, server, f"of_{uuid.uuid4().hex}") as place:
                     found = measure(kind, place, n, given.seconds, given.claims)
                 rate = sum(each.trials / each.seconds for each in found)
                 base = base or rate
@@ -211,6 +217,7 @@ def main() -> None:
                     str(n),
                     f"{rate:.1f}",
                     f"{rate / base:.2f}",
+                    f"{1e3 * sum(w.core_s for w in found) / sum(w.trials for w in found):.0f} ms",
                     ", ".join(f"{count} {name}" for name, count in errors.items()) or "0",
                     f"{sum(count > 1 for count in times.values())} of {len(times)}",
                 )

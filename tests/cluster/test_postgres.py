@@ -1,5 +1,6 @@
 """A PostgreSQL that holds the study and MLflow's records is restarted amid a sweep."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,14 +16,13 @@ from optuna.trial import TrialState
 
 APP = Path(__file__).parent.parent / "apps" / "sphere.py"
 N_TRIALS = 400
-# What makes eight workers; with a launcher of processes, instead of slots, they are
-# hydra/launcher=joblib hydra.sweeper.n_workers=8.
-WORKERS = ["hydra.sweeper.n_jobs=8"]
+WORKERS = ["hydra/launcher=joblib", "hydra.sweeper.n_workers=8", "hydra.sweeper.n_jobs=1"]
 COMMAND = [
     "-m",
     "hydra.sweep.dir=jobs",
     "hydra/sweeper/sampler=random",
     f"hydra.sweeper.n_trials={N_TRIALS}",
+    "hydra.sweeper.grace_period=20",
     "x=interval(-1.0,1.0)",
     "y=interval(-1.0,1.0)",
 ]
@@ -57,7 +57,7 @@ def wait_for(url: str, n_trials: int, sweep: subprocess.Popen) -> None:
 
 
 def test_eight_workers_finish_each_of_400_trials_once_over_two_restarts(
-    tmp_path, database, postgres, server
+    tmp_path, database, postgres, server, program
 ):
     url = database()
     stores = [f"hydra.sweeper.storage={url}", f"hydra.sweeper.tracking.uri={server.uri}"]
@@ -97,6 +97,10 @@ def test_eight_workers_finish_each_of_400_trials_once_over_two_restarts(
     assert all(values[str(trial.number)] == trial.value for trial in completed)
     (file,) = client.list_artifacts(next(r.info.run_id for r in runs if r.data.params.get("x")))
     assert file.path == "config.yaml"  # by way of the server, which keeps it
+    status = program(Path("-m"), "seqsweep", "status", f"--storage={url}", "--json", cwd=tmp_path)
+    assert status.returncode == 0, status.stderr
+    (row,) = json.loads(status.stdout)["sweeps"]
+    assert (row["state"], row["counts"]["completed"]) == ("ended", N_TRIALS)
     for file in tmp_path.rglob("*"):
         if file.is_file():
             assert postgres.password.encode() not in file.read_bytes(), file
