@@ -1,4 +1,4 @@
-"""An app whose trials take a while, and more with a checkpoint; it needs no TensorFlow."""
+"""An app whose trials take a while; it needs no TensorFlow."""
 
 import time
 

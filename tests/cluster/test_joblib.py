@@ -2,10 +2,15 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
 pytestmark = pytest.mark.cluster
 TWO = ["hydra/launcher=joblib", "hydra.sweeper.n_workers=2"]
 
@@ -32,7 +37,7 @@ def test_a_worker_that_is_killed_costs_no_trial(sweep, whole):
 def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
     two = sweep(*TWO)
     two.wait_for_trials(3)
-    os.kill(two.process.pid, signal.SIGINT)
+    two.ctrl_c()
     assert two.wait(seconds=25) == 130, two.output
     assert two.workers() == {}
     assert "RUNNING" not in two.states()
@@ -40,6 +45,13 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
     again = sweep(*TWO)
     assert again.wait() == 0, again.output
     whole(again)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_workers_end_within_seconds_of_a_controller_that_is_killed(sweep, whole):
@@ -53,6 +65,46 @@ def test_workers_end_within_seconds_of_a_controller_that_is_killed(sweep, whole)
     while two.workers() and time.monotonic() < end:
         time.sleep(0.1)
     assert two.workers() == {}
+    assert [pid for pid in workers.values() if lives(pid)] == []
+
+
+def test_a_worker_that_a_person_starts_joins_the_sweep_and_may_leave_it(sweep, whole):
+    one = sweep("hydra/launcher=joblib", "seconds=1")
+    one.wait_until(lambda: one.states()["RUNNING"] == 1)
+    command = [sys.executable, "-m", "seqsweep", "worker", "--study=slow_sphere-1"]
+    joined = subprocess.Popen([*command, "--storage=swept/optuna.db"], cwd=one.folder)
+    name = f"{socket.gethostname()}-{joined.pid}"
+
+    def its_trials() -> list[str]:
+        return [t.state.name for t in one.trials() if t.user_attrs.get("worker") == name]
+
+    try:
+        one.wait_until(lambda: "RUNNING" in its_trials())
+        joined.send_signal(signal.SIGINT)
+        assert joined.wait(timeout=20) == 130
+    finally:
+        joined.kill()
+        joined.wait()
+    assert one.wait() == 0, one.output
+    whole(one)
+    assert "RUNNING" not in its_trials()
+
+
+def test_a_worker_without_a_sweep_is_refused_in_a_sentence(sweep):
+    one = sweep("hydra/launcher=joblib", "hydra.sweeper.n_trials=1")
+    assert one.wait() == 0
+    for study, says in (("slow_sphere-1", "no sweep runs it now"), ("other", "no study of that")):
+        command = [sys.executable, "-m", "seqsweep", "worker", f"--study={study}"]
+        ended = subprocess.run(
+            [*command, "--storage=swept/optuna.db"],
+            cwd=one.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert says in ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 def test_a_grid_is_dealt_to_all_workers_each_point_once(sweep, whole):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -82,7 +83,10 @@ class TestTheKubernetesJobs:
         sweeper = yaml.safe_load(ended.stdout)["hydra"]["sweeper"]
         assert sweeper["n_workers"] == 2
 
+        assert container_of(manifests[2])["command"] == ["seqsweep", "worker"]
         joins = container_of(manifests[2])["args"]
+        shown = program(Path("-m"), "seqsweep", "worker", "--help", cwd=tmp_path).stdout
+        assert all(word.partition("=")[0] in shown for word in joins)
         assert f"--storage={sweeper['storage']}" in joins
         assert f"--study={sweeper['study_name']}" in joins
 

@@ -19,20 +19,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, TrackingError, UserError, first_line
 from seqsweep.outcome import INTERRUPTED, Failed
-from seqsweep.search.crew import Crew, tell_all, told
+from seqsweep.search.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.display import Display
 from seqsweep.search.launcher import cancel, seen_by_workers
-from seqsweep.search.past import SILENT, mend, outcome_of, reason_of, run_again
+from seqsweep.search.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import RUN_KEY
 from seqsweep.search.spectator import Spectator
 from seqsweep.search.stops import Stop, find_stop, settled
 from seqsweep.search.storage import LOOK_S
 from seqsweep.signals import handled_by, let_the_next_one_kill
-from seqsweep.tracking import HURRY_S, JOURNAL, Tracking, open_tracking
+from seqsweep.tracking import HURRY_S, Tracking
 
 MOST_LAUNCHES = 3  # in a row of which no trial comes to an end
 LEAVE_S = 15.0  # in which workers that have nothing left to do end by themselves
+QUIET = 3  # looks at a study that has no running trial, after which no worker is left
 INTERRUPT = Stop("interrupt", INTERRUPTED, is_failure=True)
 
 # Starts the workers and waits for them; gives what each of them came to.
@@ -57,7 +58,7 @@ class Controller:
             console,
             total=plan.n_trials,
             names=plan.settings.names,
-            n_slots=crew.size,
+            n_slots=crew.n_slots(plan),
             n_done=len(settled(self._trials())),
         )
         self._spectator = Spectator(self._display, self._study)
@@ -112,15 +113,23 @@ class Controller:
 
     def _await_the_rest(self) -> None:
         """Waits until no worker is left, then lets trials that were lost with theirs run again."""
-        if not self._plan.launcher.ends_all:
-            end = time.monotonic() + LEAVE_S
-            quiet = 0
-            while quiet < 3 and not (self._interrupted.is_set() and time.monotonic() > end):
-                time.sleep(LOOK_S)
-                quiet = 0 if self._running() else quiet + 1
-        self._send_what_is_left()
+        end, quiet = time.monotonic() + LEAVE_S, 0
+        while quiet < QUIET and not self._all_are_gone():
+            if self._interrupted.is_set() and time.monotonic() > end:
+                break
+            time.sleep(LOOK_S)
+            quiet = 0 if self._running() else quiet + 1
+        in_all_s = HURRY_S if self._interrupted.is_set() else self._plan.settings.tracking.wait
+        send_what_workers_left(self._plan, in_all_s=in_all_s)
         if self._running() and not self._interrupted.is_set():
             mend(self._study, self._tracking, self._sweep_run)
+
+    def _all_are_gone(self) -> bool:
+        """Says whether nobody runs what seems to run, as the launcher has ended all workers."""
+        launched = {str(number) for number in range(self._crew.size)}
+        return self._plan.launcher.ends_all and all(
+            trial.user_attrs.get(WORKER) in launched for trial in self._running()
+        )
 
     def _stop(self) -> Stop | None:
         plan = self._plan
@@ -190,14 +199,6 @@ class Controller:
     def _on_lost(self, study: optuna.Study, trial: FrozenTrial) -> None:
         run_again(study, trial)
 
-    def _send_what_is_left(self) -> None:
-        """Sends what workers that were killed could not."""
-        tracking = self._plan.settings.tracking
-        for journal in self._plan.folder.glob(f"workers/*/{JOURNAL}"):
-            left = open_tracking(tracking, journal.parent)
-            in_all_s = HURRY_S if self._interrupted.is_set() else tracking.wait
-            left.flush(tracking.wait, in_all_s=in_all_s)
-
     def _close_runs(self, stop: Stop) -> None:
         """Closes the runs of trials whose worker could not."""
         trials = self._trials()
@@ -210,8 +211,8 @@ class Controller:
             for run, number in self._tracking.running(self._sweep_run):
                 run.end(outcome_of(trials[number]))
 
-    def _running(self) -> bool:
-        return any(trial.state is TrialState.RUNNING for trial in self._trials())
+    def _running(self) -> list[FrozenTrial]:
+        return [trial for trial in self._trials() if trial.state is TrialState.RUNNING]
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

@@ -20,14 +20,16 @@ from seqsweep.process.parent import preload
 from seqsweep.record import visible
 from seqsweep.search.claim import is_run_in
 from seqsweep.search.holder import Holder
+from seqsweep.search.opening import is_sqlite
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.stops import Stop
+from seqsweep.tracking import JOURNAL, open_tracking
 
-STOP = (
-    "seqsweep:stop"  # a study's attribute: what is to end the workers of the holder, which it names
-)
+STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
+ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
+GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
 CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
 
@@ -74,13 +76,20 @@ class Crew:
         """How many seconds are left in which trials may start."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
 
-    def slots(self, plan: Plan, number: int) -> list[Slot]:
+    def n_slots(self, plan: Plan) -> int:
+        """Gives how many trials may run at once, as far as is known where workers are started."""
+        if plan.settings.n_jobs != "auto":
+            return plan.settings.n_jobs * self.size
+        return max(self.size, len(plan.slots)) if self.shares_host else self.size
+
+    def slots(self, plan: Plan, number: int | None) -> list[Slot]:
         """Gives the slots of the worker of that number, in its own process.
 
-        `n_jobs` counts those of each worker. Without it, workers of one host share its slots.
+        `n_jobs` counts those of each worker. Without it, workers of one host share its slots. One
+        that a person has started has no number, and all that it finds.
         """
         n_jobs = None if plan.settings.n_jobs == "auto" else plan.settings.n_jobs
-        if not self.shares_host:
+        if not self.shares_host or number is None:
             return make_slots(plan.settings.devices, n_jobs)
         slots = make_slots(plan.settings.devices, n_jobs and n_jobs * self.size)
         return slots[number :: self.size] or [slots[number % len(slots)]]
@@ -104,8 +113,7 @@ def settle_in(plan: Plan, crew: Crew, folder: Path) -> None:
 
 
 def _refuse_a_distant_file(plan: Plan) -> None:
-    is_file = "://" not in plan.storage or plan.storage.startswith("sqlite")
-    if is_file and not plan.holder.is_of_this_host:
+    if is_sqlite(plan.storage) and not plan.holder.is_of_this_host:
         here = socket.gethostname()
         raise SearchError(
             f"hydra.sweeper.storage is an SQLite file of the host {plan.holder.host}, and this "
@@ -113,6 +121,13 @@ def _refuse_a_distant_file(plan: Plan) -> None:
             "the URL of a server, as postgresql+psycopg://user@host/database, or "
             "hydra/launcher=joblib, whose workers run on one host"
         )
+
+
+def send_what_workers_left(plan: Plan, *, in_all_s: float) -> None:
+    """Sends the records that workers which were killed could not; none of them may run."""
+    settings = plan.settings.tracking
+    for journal in plan.folder.glob(f"workers/*/{JOURNAL}"):
+        open_tracking(settings, journal.parent).flush(settings.wait, in_all_s=in_all_s)
 
 
 def tell_all(study: optuna.Study, holder: Holder, stop: Stop) -> None:
@@ -133,7 +148,7 @@ def orphaned(plan: Plan, crew: Crew, study: optuna.Study) -> Stop | None:
     """
     holder = Holder.read(study.user_attrs)
     if holder is None or holder.token != plan.holder.token:
-        return Stop("grace_period", "another sweep has the study, or none any more", True)
+        return GONE
     if crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):
-        return Stop("interrupt", "the program that started this worker is gone", True)
+        return ORPHANED
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import site
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from omegaconf import DictConfig
 
 PYTHONPATH = "PYTHONPATH"
 
@@ -49,6 +52,28 @@ def kind_of(launcher: Mapping[str, Any]) -> Kind:
     """Gives the kind of `hydra.launcher`; one that is not known starts workers elsewhere."""
     target = launcher["_target_"].rpartition(".")[2]
     return KINDS.get(target, Kind(target))
+
+
+def adapted(config: DictConfig, count: int) -> DictConfig:
+    """Lets joblib run all `count` workers at once, where the user says nothing of it.
+
+    It would run as many as there are cores; the others began when nothing is left to do.
+    """
+    if kind_of(config.hydra.launcher).name == "joblib" and config.hydra.launcher.n_jobs == -1:
+        config.hydra.launcher.n_jobs = count
+    return config
+
+
+def hush(kind: Kind) -> None:
+    """Keeps what a launcher logs of its jobs, and of a cluster without accounting, off the screen.
+
+    Joblib's and Ray's heed Hydra's configuration of logging, submitit's does not.
+    """
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)
+    if kind.name.startswith("submitit"):
+        import submitit  # which sets the level of its own logger
+
+        logging.getLogger(submitit.__name__).setLevel(logging.ERROR)
 
 
 def cancel(kind: Kind, *, only_waiting: bool = False) -> None:

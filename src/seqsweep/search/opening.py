@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import IntegrityError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from seqsweep.errors import SearchError, UserError, first_line
@@ -110,6 +110,11 @@ def open_server(url: str, *, makes_tables: bool = True, **arguments: Any) -> Sto
     return storage
 
 
+def is_sqlite(place: str) -> bool:
+    """Says whether the store is a file of SQLite."""
+    return "://" not in place or place.startswith("sqlite")
+
+
 def store_error(what: str, error: Exception) -> SearchError:
     """Gives the error that the store cannot be opened, written …"""
     why = first_line(error.__cause__ or error)
@@ -163,7 +168,7 @@ def _make_tables(url: str, connects: dict[str, Any]) -> None:
         try:
             Storage(url, grace_period=1, engine_kwargs={**connects, "poolclass": NullPool})
             return
-        except (IntegrityError, ProgrammingError):
+        except DBAPIError:  # which one goes by the database
             if tried == TRIES - 1:
                 raise
             time.sleep(random.random())

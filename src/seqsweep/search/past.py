@@ -33,6 +33,7 @@ SWEEP_RUN = "seqsweep:run_key"
 N_TRIALS = "seqsweep:n_trials"  # how many trials are to end, None for as many as the time allows
 
 TRIES = "tries"  # a trial's attribute: how often its values have been tried, with this time
+WORKER = "worker"  # and which of several workers runs it: the name of its folder
 
 LOST = "the sweep was ended while this trial ran"
 SILENT = "its worker was not heard of any more"

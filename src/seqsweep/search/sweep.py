@@ -29,11 +29,14 @@ from seqsweep.record import counted, visible
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
 from seqsweep.search.controller import Controller
-from seqsweep.search.crew import Crew
+from seqsweep.search.crew import Crew, send_what_workers_left
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
+from seqsweep.search.joining import keep
+from seqsweep.search.launcher import adapted, hush
+from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
@@ -131,7 +134,10 @@ def run(plan: Plan, console: Console) -> int:
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
-        again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
+        again = 0
+        if not plan.claim.is_new:
+            send_what_workers_left(plan, in_all_s=plan.settings.tracking.wait)
+            again = mend(study, tracking, sweep_run.key)
         _say_begin(console, plan, study, again)
         stop, outcome = _search(plan, console, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
@@ -253,6 +259,7 @@ def _launch(
         raise TrackingError(unsent)  # the trials' runs belong below that of the sweep
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
+    keep(worker)
     stop = Controller(plan, crew, tracking, sweep_run.key, console).run(
         lambda: _launched(plan, worker, crew.size)
     )
@@ -273,8 +280,9 @@ def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
         # callbacks are for trials: each fires them in its own process
         hydra_context=HydraContext(plan.jobs.hydra_context.config_loader, Callbacks()),
         task_function=worker,
-        config=_quiet(plan.jobs.master),
+        config=adapted(_quiet(plan.jobs.master), count),
     )
+    hush(plan.launcher)
     jobs = [[*overrides, f"hydra.sweep.subdir=workers/{number}"] for number in range(count)]
     return launcher.launch(jobs, initial_job_idx=0)
 
@@ -304,6 +312,13 @@ def _quiet(master: DictConfig) -> DictConfig:
 def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) -> None:
     if plan.note:
         console.print(f"[yellow]{escape(plan.note)}[/]", highlight=False, soft_wrap=True)
+    if not plan.launcher.is_local and is_sqlite(plan.storage):
+        console.print(
+            "[yellow]the store is an SQLite file: workers on other hosts than this one will refuse "
+            "to run; give hydra.sweeper.storage the URL of a server, as PostgreSQL's[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
     trials = "trials until the time is over"
     if plan.n_trials is not None:
         trials = counted(plan.n_trials, "trial")

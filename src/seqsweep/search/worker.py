@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -30,11 +31,11 @@ from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pr
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import OUTPUT, Crew, orphaned, settle_in, tell_all, told
+from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
 from seqsweep.search.display import Display
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import SILENT, TRIES, run_again
+from seqsweep.search.past import SILENT, TRIES, WORKER, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.quota import AllTakenError
@@ -50,7 +51,7 @@ from seqsweep.search.study import (
     make_sampler,
     silence_optuna,
 )
-from seqsweep.signals import Ended, ended_by_its_host, handled_by, let_the_next_one_kill
+from seqsweep.signals import ended_by_its_host, handled_by, let_the_next_one_kill
 from seqsweep.terminal import LOG_WIDTH, Terminal
 from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
@@ -90,20 +91,25 @@ class Worker:
 
     def __call__(self, _config: DictConfig) -> Stop:
         """Runs the trials; says what ended the sweep."""
-        silence_optuna()
-        _keep_logs_off_the_screen()
         if self.crew is None:
+            _keep_quiet()
             return Session(self, self.plan.slots, Terminal()).run()
-        with ended_by_its_host() as ended:
-            return self._run_beside_others(ended)
-
-    def _run_beside_others(self, ended: Ended) -> Stop:
-        """Runs trials in a process of its own, which shows nothing."""
-        folder = _folder()
-        settle_in(self.plan, self.crew, folder)
-        slots = self.crew.slots(self.plan, HydraConfig.get().job.num)
+        folder, number = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().job.num
         with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
-            session = Session(self, slots, Console(file=log, width=LOG_WIDTH))
+            stop = self.join(folder, Console(file=log, width=LOG_WIDTH), number)
+        if stop == ORPHANED:
+            os._exit(1)  # what a launcher does after a job may wait for the program for ever
+        return stop
+
+    def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
+        """Runs trials beside other workers, in a process of its own whose files are in `folder`.
+
+        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds.
+        """
+        _keep_quiet()
+        with ended_by_its_host(by_ctrl_c=number is None) as ended:
+            settle_in(self.plan, self.crew, folder)
+            session = Session(self, self.crew.slots(self.plan, number), console, folder)
             ended.calls(session.end_alone)
             return session.run()
 
@@ -111,7 +117,9 @@ class Worker:
 class Session:
     """One call of a worker: its open study and tracking, and the threads of its slots."""
 
-    def __init__(self, worker: Worker, slots: list[Slot], console: Console) -> None:
+    def __init__(
+        self, worker: Worker, slots: list[Slot], console: Console, folder: Path | None = None
+    ) -> None:
         self._plan = plan = worker.plan
         self._settings = settings = plan.settings
         self._crew = crew = worker.crew
@@ -122,7 +130,8 @@ class Session:
         self._storage = storage = plan.connect(self._on_lost, total=crew and plan.n_trials)
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
         self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
-        self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
+        self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
+        self._name = folder and folder.name
         self._runner = Runner(plan, self._tracking, worker.sweep_run)
         self._budget = (
             Budget(settings, plan.n_trials, self._trials)
@@ -179,6 +188,8 @@ class Session:
                 holder = self._plan.holder
                 stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
                 if stop is not None:
+                    # Another sweep may have the study by now; to the own one it is all the same
+                    self._hands_back |= stop in (ORPHANED, GONE)
                     self._budget.stop(stop)
                     if stop.field in AT_ONCE:
                         self._runner.interrupt.set()
@@ -231,6 +242,8 @@ class Session:
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
         params, failed = {}, None
+        if self._name is not None:
+            trial.set_user_attr(WORKER, self._name)
         try:
             with self._suggesting:  # a sampler is not made for several threads
                 params = self._plan.suggest(trial)
@@ -365,13 +378,9 @@ def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None
     )
 
 
-def _folder() -> Path:
-    """Gives the folder of the worker's own Hydra job."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def _keep_logs_off_the_screen() -> None:
+def _keep_quiet() -> None:
     """Leaves the worker's log to its file: the screen belongs to the display."""
+    silence_optuna()
     root = logging.getLogger()
     for handler in list(root.handlers):
         if type(handler) is logging.StreamHandler:
