@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
+# What submitit has SLURM send before a job's time limit, to all processes of the job.
+TIME_IS_UP = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 _interrupted = threading.Event()
 
@@ -23,6 +26,46 @@ def handled_by(handler: Callable[[], None]) -> Iterator[None]:
     finally:
         for each, previous in before.items():
             signal.signal(each, previous)
+
+
+class Ended:
+    """That SLURM, Ray or a person ends this process, a worker, alone; for the main thread."""
+
+    def __init__(self, *, by_ctrl_c: bool) -> None:
+        self._by_ctrl_c = by_ctrl_c  # else that is the sweep's to answer
+        self._call: Callable[[], None] = lambda: sys.exit(1)  # it has not begun yet
+        self.is_time_up = False
+
+    def calls(self, call: Callable[[], None]) -> None:
+        """Names what is called then, from now on."""
+        self._call = call
+
+    def _heard(self, number: int, _frame: Any) -> None:
+        self.is_time_up |= number == TIME_IS_UP
+        if number != signal.SIGINT or self._by_ctrl_c:
+            self._call()
+
+
+@contextmanager
+def ended_by_its_host(*, by_ctrl_c: bool) -> Iterator[Ended]:
+    """Hears of the end while in this block.
+
+    Where a time limit nears, what submitit does then comes after the block: it puts the job back
+    into the queue, or ends it.
+    """
+    ended = Ended(by_ctrl_c=by_ctrl_c)
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    heeded = (*BOTH, TIME_IS_UP)
+    before = {each: signal.signal(each, ended._heard) for each in heeded}
+    try:
+        yield ended
+    finally:
+        for each, previous in before.items():
+            signal.signal(each, previous)
+    if ended.is_time_up and callable(before[TIME_IS_UP]):
+        before[TIME_IS_UP](TIME_IS_UP, None)
 
 
 def interrupt() -> None:

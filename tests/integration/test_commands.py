@@ -42,6 +42,20 @@ ELSEWHERE = {
     "python -m seqsweep.search.difference mlruns/optuna.db forget_bias-1 0 2": (
         "of a sweep whose four values have all run"
     ),
+    "hydra/launcher=submitit_slurm": "of the command before it: tests/cluster/test_slurm.py",
+    "hydra/launcher=ray": "likewise: tests/cluster/test_ray.py",
+    "pip install hydra-joblib-launcher hydra-submitit-launcher hydra-ray-launcher": (
+        "the tests' environment has them"
+    ),
+    "python src/run.py -m sweep hydra/launcher=submitit_slurm hydra.sweeper.n_workers=8"
+    " hydra.launcher.partition=gpu hydra.launcher.gpus_per_node=1 hydra.launcher.cpus_per_task=4"
+    " hydra.launcher.timeout_min=240"
+    " hydra.sweeper.storage=postgresql+psycopg://user@db/studies": "needs a cluster with GPUs",
+    "python src/run.py -m sweep hydra/launcher=ray hydra.sweeper.n_workers=8"
+    " hydra.launcher.ray.init.address=auto +hydra.launcher.ray.remote.num_gpus=1": "as well",
+    "seqsweep worker --storage=postgresql+psycopg://user@db/studies --study=default-2": (
+        "tests/cluster/test_joblib.py"
+    ),
     "python app.py -m hydra/sweeper=seqsweep hydra/sweeper/pruner=median"
     " 'lr=tag(log, interval(1e-4, 1e-1))'": "test_examples.py runs whole apps",
 }

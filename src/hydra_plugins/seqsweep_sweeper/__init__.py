@@ -29,6 +29,7 @@ class SeqsweepSweeperConf:
     metric: Any = None
     constraints: List[str] = field(default_factory=list)  # noqa: UP006
     n_jobs: Any = "auto"
+    n_workers: int = 1
     seed: Optional[int] = None  # noqa: UP045
 
     params: Optional[Dict[str, Any]] = field(default_factory=dict)  # noqa: UP006, UP045

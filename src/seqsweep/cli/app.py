@@ -10,17 +10,18 @@ from seqsweep.cli.best import best
 from seqsweep.cli.compare import compare
 from seqsweep.cli.doctor import doctor
 from seqsweep.cli.status import status
+from seqsweep.cli.worker import worker
 from seqsweep.errors import UserError
 from seqsweep.secrets import keep_out_of_logs
 
 app = typer.Typer(
     name="seqsweep",
-    help="Looks at sweeps, and at whether this machine can run them; python src/run.py runs them.",
+    help="Looks at sweeps, and at whether this machine can run them; worker joins one.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, best, compare, doctor):
+for command in (status, best, compare, doctor, worker):
     app.command()(command)
 
 

@@ -7,10 +7,12 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from seqsweep.process.preloading import obey
+from seqsweep.signals import TIME_IS_UP
 
 # SLURM sends SIGTERM to all processes of a job. Without its forkserver a trial is not waited for;
 # it ends with the worker, whose pipe it watches. A trial takes its own handlers.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(TIME_IS_UP, signal.SIG_IGN)  # a trial too: its worker ends it in its own way
 gc.disable()  # of what is imported nothing goes
 obey()
 # What else each trial would do anew: look for Hydra's plugins, 15 ms, and learn the grammar of

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, find_stop, settled
@@ -15,17 +15,28 @@ from seqsweep.search.stops import Stop, find_stop, settled
 class Budget:
     """Gives the slots of a worker leave to start trials, until a stop says no more.
 
-    Called from the threads of the slots; `trials` reads the study.
+    Called from the threads of the slots; `trials` reads the study. Where other workers run trials
+    of it too, `look_s` are the seconds from one look at them to the next; each trial that runs
+    counts then, and the store has the last word (see `seqsweep.search.quota`). `timeout_s` is what
+    is left of `settings.timeout`.
     """
 
     def __init__(
-        self, settings: Settings, total: int | None, trials: Callable[[], Sequence[FrozenTrial]]
+        self,
+        settings: Settings,
+        total: int | None,
+        trials: Callable[[], Sequence[FrozenTrial]],
+        *,
+        look_s: float | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         self._settings = settings
         self._total = total
         self._trials = trials
+        self._look_s = look_s
         self._running = 0
-        self._end = time.monotonic() + settings.timeout if settings.timeout else None
+        timeout_s = settings.timeout if timeout_s is None else timeout_s
+        self._end = None if timeout_s is None else time.monotonic() + timeout_s
         self._changed = threading.Condition()
         self._stop: Stop | None = None
 
@@ -42,16 +53,27 @@ class Budget:
         """
         with self._changed:
             while self._stop is None:
-                ended = settled(self._trials())
+                trials = self._trials()
+                ended = settled(trials)
                 self._stop = find_stop(self._settings, self._total, ended) or self._timeout()
                 if self._stop is not None:
                     self._changed.notify_all()
-                elif self._total is None or len(ended) + self._running < self._total:
+                elif self._total is None or len(ended) + self._in_flight(trials) < self._total:
                     self._running += 1
                     return True
                 else:
-                    self._changed.wait(self._seconds_left())
+                    self._wait()
             return False
+
+    def _in_flight(self, trials: Sequence[FrozenTrial]) -> int:
+        if self._look_s is None:
+            return self._running
+        return sum(trial.state is TrialState.RUNNING for trial in trials)
+
+    def _wait(self) -> None:
+        """Waits for news from the other slots, or from other workers."""
+        waits = [s for s in (self._seconds_left(), self._look_s) if s is not None]
+        self._changed.wait(min(waits, default=None))
 
     def give_back(self) -> None:
         """Says that a trial has ended, and that the study knows."""

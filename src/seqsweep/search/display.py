@@ -108,11 +108,17 @@ class Shown:
         self._display.move(self._bar, report)
 
     def ended(
-        self, outcome: Outcome, *, best: bool, retry_of: int | None = None, is_retried: bool = False
+        self,
+        outcome: Outcome,
+        *,
+        best: bool,
+        retry_of: int | None = None,
+        is_retried: bool = False,
+        seconds: float | None = None,
     ) -> None:
-        """Prints how the trial ended."""
+        """Prints how the trial ended, after `seconds` or as many as it has been shown."""
         label = f"{self._number}" if retry_of is None else f"{self._number} (again {retry_of})"
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._started if seconds is None else seconds
         self._display.print(label, outcome, seconds, self._params, best=best, is_retried=is_retried)
 
 

@@ -16,6 +16,7 @@ from seqsweep.errors import SearchError, reason
 from seqsweep.hydra_files import name_without_secrets
 from seqsweep.process.child import Job, pack
 from seqsweep.search.composer import Composer
+from seqsweep.search.launcher import Kind, kind_of
 from seqsweep.search.parameter import Value, literal
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot
@@ -44,6 +45,11 @@ class Jobs:
     def folder(self) -> Path:
         """The sweep's folder, whose subfolders are the jobs'."""
         return Path(self.master.hydra.sweep.dir).absolute()
+
+    @property
+    def launcher(self) -> Kind:
+        """What starts the workers of the sweep."""
+        return kind_of(self.master.hydra.launcher)
 
     @property
     def study_name(self) -> str:

@@ -34,6 +34,7 @@ SWEEP_RUN = "seqsweep:run_key"
 N_TRIALS = "seqsweep:n_trials"  # how many trials are to end, None for as many as the time allows
 
 TRIES = "tries"  # a trial's attribute: how often its values have been tried, with this time
+WORKER = "worker"  # and which of several workers runs it: the name of its folder
 
 LOST = "the sweep was ended while this trial ran"
 SILENT = "its worker was not heard of any more"
@@ -141,14 +142,14 @@ def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
             _fail(study, trial, tracking, sweep)
         elif is_due_again(trial) and not is_retried:
             if key := trial.user_attrs.get(RUN_KEY):  # its run may have ended otherwise
-                tracking.run(key).end(_outcome(trial))
+                tracking.run(key).end(outcome_of(trial))
         else:
             continue
         if not is_retried:
             run_again(study, trial)
             again += 1
     for run, number in tracking.running(sweep):
-        run.end(_outcome(trials[number]))
+        run.end(outcome_of(trials[number]))
     return again
 
 
@@ -192,7 +193,7 @@ def _fail(study: optuna.Study, trial: FrozenTrial, tracking: Tracking, sweep: st
     study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _outcome(trial: FrozenTrial) -> Outcome:
+def outcome_of(trial: FrozenTrial) -> Outcome:
     """Gives how a trial ended whose run has not; one that still ran has been failed."""
     match trial.state:
         case TrialState.COMPLETE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 
-from seqsweep.errors import SearchError, UserError, reason
+from seqsweep.errors import ConfigError, SearchError, UserError, reason
 from seqsweep.record import text, visible
 from seqsweep.search.claim import Claim
 from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.known import count
+from seqsweep.search.launcher import Kind
+from seqsweep.search.opening import open_storage
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
 from seqsweep.search.points import tries_all
@@ -28,7 +30,7 @@ from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
-from seqsweep.search.storage import OnLost, Storage, open_storage
+from seqsweep.search.storage import OnLost, Storage
 from seqsweep.search.study import (
     can_prune,
     create_study,
@@ -55,7 +57,7 @@ class Plan:
     Attributes:
         n_trials: how many trials are to end, None for as many as the time allows.
         known: points that are tried first, or all points of a grid.
-        slots: the slots of this machine that are of use.
+        slots: the slots of this machine that are of use; workers that run elsewhere have their own.
         storage: a URL or a path, known once the sweep begins.
         holder: this sweep, as others see it in the study; known once the sweep begins.
         before: the holder of a study that goes on, as it was found.
@@ -97,8 +99,7 @@ class Plan:
         jobs = Jobs(settings, space, function, hydra_context, master)
         claim = Claim(jobs)
         jobs.call_study(claim.given_name or claim.base)  # the folder's name may hold it
-        n_jobs = None if settings.n_jobs == "auto" else settings.n_jobs
-        slots = make_slots(settings.devices, n_jobs)
+        slots = _slots(settings, jobs.launcher)
         try:
             sampler = make_sampler(
                 settings.sampler, space, seed=settings.seed, is_extended=settings.is_extended
@@ -112,6 +113,11 @@ class Plan:
         plan._check_configs()
         rehearse(sampler, pruner, settings.direction, plan.suggest)
         return plan
+
+    @property
+    def launcher(self) -> Kind:
+        """What starts the workers."""
+        return self.jobs.launcher
 
     @property
     def folder(self) -> Path:
@@ -154,13 +160,14 @@ class Plan:
             self.claim.take_after(last_number(storage, self.claim.base))
         return storage
 
-    def connect(self, on_lost: OnLost | None = None) -> Storage:
-        """Opens the store, whose place is known.
+    def connect(self, on_lost: OnLost | None = None, *, total: int | None = None) -> Storage:
+        """Opens the store, whose place is known; of `total` trials none begins beyond them.
 
         Raises:
             UserError: it cannot be opened.
         """
-        return open_storage(self.storage, grace_period=self.settings.grace_period, on_lost=on_lost)
+        period = self.settings.grace_period
+        return open_storage(self.storage, grace_period=period, on_lost=on_lost, total=total)
 
     def _continues(self, storage: Storage) -> bool:
         """Takes the study of an earlier sweep where this one is to go on with it.
@@ -264,7 +271,10 @@ class Plan:
         found = {role: getattr(settings, role)["_target_"] for role in ("sampler", "pruner")}
         found |= {name: text(getattr(settings, name)) for name in STOPS if getattr(settings, name)}
         found |= {"repeats": str(settings.repeats)} if settings.repeats > 1 else {}
-        return found | {"n_trials": text(self.n_trials), "slots": str(len(self.slots))}
+        found |= {"n_trials": text(self.n_trials)}
+        if self.launcher.is_basic:
+            return found | {"slots": str(len(self.slots))}
+        return found | {"workers": str(settings.n_workers), "launcher": self.launcher.name}
 
     def composed(self) -> str:
         """Gives the sweep as Hydra composed it, as YAML: how it searches, and what trials share."""
@@ -300,6 +310,23 @@ class Plan:
                     f"hydra.sweeper.custom_search_space={self.settings.custom_search_space} "
                     f"failed: {type(error).__name__}: {reason(error)}"
                 ) from error
+
+
+def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
+    """Gives the slots of this machine; of workers in other processes no more than one is used."""
+    n_jobs = None if settings.n_jobs == "auto" else settings.n_jobs
+    if launcher.is_basic and settings.n_workers > 1:
+        raise SearchError(
+            f"hydra.sweeper.n_workers={settings.n_workers} needs a launcher that starts processes: "
+            "take hydra/launcher=joblib, submitit_local, submitit_slurm or ray; one worker runs as "
+            "many trials at once as it has slots"
+        )
+    try:
+        return make_slots(settings.devices, n_jobs)
+    except ConfigError:  # the machine that starts workers need not have their devices
+        if launcher.is_basic:
+            raise
+        return make_slots(replace(settings.devices, name="cpu"), 1)
 
 
 def _is_run(name: str, where: str) -> SearchError:

@@ -57,15 +57,22 @@ class PointSampler(BaseSampler):
         """
         if trial.number in self._kept:
             point = self._kept[trial.number]
-        elif FIXED in trial.system_attrs:
+        elif trial.system_attrs.get(FIXED):
             return
         else:
-            before = range(self._first, trial.number)
-            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-            again = sum(t.number in before and RETRY_OF in t.user_attrs for t in trials)
-            point = self._left[len(before) - again]
+            point = self._point_of(trial, study._storage.get_all_trials(study._study_id, False))
         self._dealt[trial.number] = point
         study._storage.set_trial_system_attr(trial._trial_id, FIXED, point)
+
+    def _point_of(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> dict[str, Value]:
+        by_number = {each.number: each for each in trials}
+        while (retried := trial.user_attrs.get(RETRY_OF)) is not None:  # killed without a point
+            trial = by_number[retried]
+        if trial.number in self._kept:
+            return self._kept[trial.number]
+        before = range(self._first, trial.number)
+        again = sum(t.number in before and RETRY_OF in t.user_attrs for t in trials)
+        return self._left[len(before) - again]
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

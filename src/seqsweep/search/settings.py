@@ -105,6 +105,7 @@ class Settings:
     metric: Names
     constraints: tuple[Annotated[Constraint, BeforeValidator(Constraint.read)], ...]
     n_jobs: int | str
+    n_workers: Count
     seed: Seed | None
 
     params: dict[str, Any] | None

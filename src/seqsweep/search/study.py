@@ -15,10 +15,10 @@ from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage
 
 from seqsweep.search.build import TARGET, build, class_of, deal
+from seqsweep.search.opening import store_error
 from seqsweep.search.points import check_space, tries_all
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
-from seqsweep.search.storage import store_error
 
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
 
@@ -60,10 +60,12 @@ def make_sampler(
     seed: int | None,
     n_slots: int = 1,
     is_extended: bool = False,
+    chance: int | None = None,
 ) -> BaseSampler:
     """Builds the sampler; what has no seed of its own gets `seed`.
 
-    `is_extended` says that a function of the user's adds to the space.
+    `is_extended` says that a function of the user's adds to the space; `chance` is what stands for
+    a seed where there is none, the same in all processes that sample for one study.
 
     Raises:
         SearchError: it cannot be built, or cannot sample this space.
@@ -76,7 +78,8 @@ def make_sampler(
     # A class that is not Optuna's may keep in its instance what it has learned
     if n_slots == 1 or kind.__module__.partition(".")[0] != "optuna":
         return build(seeded, BaseSampler, SAMPLER)
-    return SeededByNumber(partial(_sampler_of, seeded, secrets.randbits(32)))
+    chance = secrets.randbits(32) if chance is None else chance
+    return SeededByNumber(partial(_sampler_of, seeded, chance))
 
 
 def _sampler_of(config: dict[str, Any], chance: int, number: int) -> BaseSampler:

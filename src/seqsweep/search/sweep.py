@@ -6,7 +6,7 @@ import copy
 import gc
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 from optuna.trial import TrialState
@@ -28,10 +28,15 @@ from seqsweep.process.result import raised
 from seqsweep.record import counted, visible
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
+from seqsweep.search.controller import Controller
+from seqsweep.search.crew import Crew, send_what_workers_left
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
+from seqsweep.search.joining import keep
+from seqsweep.search.launcher import adapted, hush
+from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
@@ -115,8 +120,8 @@ def run(plan: Plan, console: Console) -> int:
         UserError: a store or a folder cannot be used.
     """
     storage = plan.open_storage()
-    preload(plan.settings.preload, visible(plan.jobs.base, []), plan.folder / "preload.log")
-    forkserver.ensure_running()  # it imports TensorFlow while MLflow's store opens
+    if plan.launcher.is_basic:
+        _preload(plan)  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking, plan.folder)
         if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
@@ -129,7 +134,10 @@ def run(plan: Plan, console: Console) -> int:
     outcome: Outcome = Failed("the sweep itself failed")
     try:
         heed_interrupt()
-        again = 0 if plan.claim.is_new else mend(study, tracking, sweep_run.key)
+        again = 0
+        if not plan.claim.is_new:
+            send_what_workers_left(plan, in_all_s=plan.settings.tracking.wait)
+            again = mend(study, tracking, sweep_run.key)
         _say_begin(console, plan, study, again)
         stop, outcome = _search(plan, console, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
@@ -164,7 +172,7 @@ def _search(
     found = Found(plan, study)
     with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
         with found.stopped_by_errors():
-            found.stop = stop = _launch(plan, sweep_run, tracking)
+            found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
         is_in_a_hurry = stop.says == INTERRUPTED
         if not is_in_a_hurry:
             watch.begin_last()
@@ -234,25 +242,50 @@ def _record(plan: Plan) -> RunRecord:
     return RunRecord(name=plan.study_name, params=params, tags=tags)
 
 
-def _launch(plan: Plan, sweep_run: Run, tracking: Tracking) -> Stop:
-    """Starts a worker through the configured launcher; says what ended the sweep."""
+def _preload(plan: Plan) -> None:
+    preload(plan.settings.preload, visible(plan.jobs.base, []), plan.folder / "preload.log")
+    forkserver.ensure_running()
+
+
+def _launch(
+    plan: Plan, console: Console, study: optuna.Study, sweep_run: Run, tracking: Tracking
+) -> Stop:
+    """Runs the trials by workers, which the configured launcher starts; says what ended them."""
+    if plan.launcher.is_basic:
+        (job,) = _launched(plan, Worker(plan, sweep_run.key, tracking), 1)
+        if job.status is not JobStatus.COMPLETED:
+            raise job._return_value  # the property would print a line of its own
+        return job.return_value
+    if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
+        raise TrackingError(unsent)  # the trials' runs belong below that of the sweep
+    crew = Crew.of(plan, study)
+    worker = Worker(plan, sweep_run.key, crew=crew)
+    keep(worker)
+    stop = Controller(plan, crew, tracking, sweep_run.key, console).run(
+        lambda: _launched(plan, worker, crew.size)
+    )
+    if stop.says != INTERRUPTED:
+        _preload(plan)  # for the look at the best
+    return stop
+
+
+def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
+    """Starts so many workers and waits for them; gives what they came to."""
     overrides = [
         *plan.space.fixed,
         f"hydra.sweep.dir={literal(str(plan.folder))}",
-        "hydra.sweep.subdir=workers/0",
         "hydra.output_subdir=null",  # the worker's config says nothing new, and holds secrets
         "hydra.job.chdir=false",
     ]
     launcher = Plugins.instance().instantiate_launcher(
         # callbacks are for trials: each fires them in its own process
         hydra_context=HydraContext(plan.jobs.hydra_context.config_loader, Callbacks()),
-        task_function=Worker(plan, sweep_run.key, tracking),
-        config=_quiet(plan.jobs.master),
+        task_function=worker,
+        config=adapted(_quiet(plan.jobs.master), count),
     )
-    (job,) = launcher.launch([overrides], initial_job_idx=0)
-    if job.status is not JobStatus.COMPLETED:
-        raise job._return_value  # the property would print a line of its own
-    return job.return_value
+    hush(plan.launcher)
+    jobs = [[*overrides, f"hydra.sweep.subdir=workers/{number}"] for number in range(count)]
+    return launcher.launch(jobs, initial_job_idx=0)
 
 
 def _flush(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> str | None:
@@ -280,6 +313,13 @@ def _quiet(master: DictConfig) -> DictConfig:
 def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) -> None:
     if plan.note:
         console.print(f"[yellow]{escape(plan.note)}[/]", highlight=False, soft_wrap=True)
+    if not plan.launcher.is_local and is_sqlite(plan.storage):
+        console.print(
+            "[yellow]the store is an SQLite file: workers on other hosts than this one will refuse "
+            "to run; give hydra.sweeper.storage the URL of a server, as PostgreSQL's[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
     trials = "trials until the time is over"
     if plan.n_trials is not None:
         trials = counted(plan.n_trials, "trial")
@@ -292,10 +332,16 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
         trials += f", of which {ended} have ended and {again} run again,"
     goes_on = "" if plan.claim.is_new else " goes on"
     console.print(
-        f"Sweep [bold]{escape(plan.study_name)}[/]{goes_on}: {trials} on "
-        f"{counted(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})",
+        f"Sweep [bold]{escape(plan.study_name)}[/]{goes_on}: {trials} on {_runners(plan)}",
         highlight=False,
     )
+
+
+def _runners(plan: Plan) -> str:
+    """Says what runs the trials."""
+    if not plan.launcher.is_basic:
+        return f"{counted(plan.settings.n_workers, 'worker')} ({plan.launcher.name})"
+    return f"{counted(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})"
 
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:

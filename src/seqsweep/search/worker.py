@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +19,12 @@ from typing import Any
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
+from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, first_line
 from seqsweep.outcome import (
@@ -30,13 +39,15 @@ from seqsweep.outcome import (
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
+from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
 from seqsweep.search.display import Display
 from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
-from seqsweep.search.past import SILENT, TRIES, run_again
+from seqsweep.search.past import SILENT, TRIES, WORKER, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
+from seqsweep.search.quota import AllTakenError
 from seqsweep.search.records import RUN_KEY
 from seqsweep.search.room import named, says_full, with_more_room
 from seqsweep.search.runner import Runner
@@ -49,11 +60,17 @@ from seqsweep.search.study import (
     make_sampler,
     silence_optuna,
 )
-from seqsweep.signals import handled_by, let_the_next_one_kill
-from seqsweep.terminal import Terminal
-from seqsweep.tracking import Tracking, open_tracking
+from seqsweep.signals import ended_by_its_host, handled_by, let_the_next_one_kill
+from seqsweep.terminal import LOG_WIDTH, Terminal
+from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
+AT_ONCE = ("interrupt", "grace_period")  # stops that end what runs
+OF_ALL = (
+    "function",
+    "storage",
+    "sampler",
+)  # stops that the other workers cannot see for themselves
 
 
 class TrialFailedError(Exception):
@@ -73,12 +90,13 @@ class Worker:
     """A Hydra task that runs the trials of a plan; `sweep_run` is the key of the parent run.
 
     It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
-    it is called.
+    it is called. `crew` is there where it runs in a process of its own, beside others.
     """
 
     plan: Plan
     sweep_run: str
     tracking: Tracking | None = None
+    crew: Crew | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the open store with this process."""
@@ -86,32 +104,61 @@ class Worker:
 
     def __call__(self, _config: DictConfig) -> Stop:
         """Runs the trials; says what ended the sweep."""
-        silence_optuna()
-        _keep_logs_off_the_screen()
-        return Session(self).run()
+        if self.crew is None:
+            _keep_quiet()
+            return Session(self, self.plan.slots, Terminal()).run()
+        folder, number = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().job.num
+        with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
+            stop = self.join(folder, Console(file=log, width=LOG_WIDTH), number)
+        if stop == ORPHANED:
+            os._exit(1)  # what a launcher does after a job may wait for the program for ever
+        return stop
+
+    def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
+        """Runs trials beside other workers, in a process of its own whose files are in `folder`.
+
+        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds.
+        """
+        _keep_quiet()
+        with ended_by_its_host(by_ctrl_c=number is None) as ended:
+            settle_in(self.plan, self.crew, folder)
+            session = Session(self, self.crew.slots(self.plan, number), console, folder)
+            ended.calls(session.end_alone)
+            return session.run()
 
 
 class Session:
     """One call of a worker: its open study and tracking, and the threads of its slots."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(
+        self, worker: Worker, slots: list[Slot], console: Console, folder: Path | None = None
+    ) -> None:
         self._plan = plan = worker.plan
         self._settings = settings = plan.settings
+        self._crew = crew = worker.crew
+        self._slots = slots
+        self._hands_back = False  # what it runs, when only this worker is ended
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
-        self._storage = storage = plan.connect(self._on_lost)
+        self._storage = storage = plan.connect(self._on_lost, total=crew and plan.n_trials)
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
-        self._study.sampler = _sampler_of(plan, self._study)
-        self._tracking = worker.tracking or open_tracking(settings.tracking, _folder())
-        self._is_alone = worker.tracking is None
-        self._health = Health(plan.slots)
+        self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
+        self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
+        self._name = folder and folder.name
+        self._health = Health(slots)
         self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
-        self._budget = Budget(settings, plan.n_trials, self._trials)
+        self._budget = (
+            Budget(settings, plan.n_trials, self._trials)
+            if crew is None
+            else Budget(
+                settings, plan.n_trials, self._looked, look_s=LOOK_S, timeout_s=crew.timeout_s
+            )
+        )
         self._display = Display(
-            Terminal(),
+            console,
             total=plan.n_trials,
             names=settings.names,
-            n_slots=len(plan.slots),
+            n_slots=len(slots),
             n_done=len(settled(self._trials())),
         )
         self._tracking.tell(self._display.note)
@@ -121,19 +168,52 @@ class Session:
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
-        slots = self._plan.slots
         with (
             self._display,
-            handled_by(self._interrupt),
-            ThreadPoolExecutor(len(slots), "slot") as threads,
+            handled_by(self._interrupt) if self._crew is None else self._tied(),
+            ThreadPoolExecutor(len(self._slots), "slot") as threads,
         ):
-            for served in [threads.submit(self._serve, slot) for slot in slots]:
+            for served in [threads.submit(self._serve, slot) for slot in self._slots]:
                 served.result()
         self._plan.slots = self._health.slots  # on one of them the best is evaluated
-        if self._is_alone:  # whoever started this has an outbox of its own
-            self._tracking.flush(self._settings.tracking.wait)
+        stop = self._budget.stopped_by or EXHAUSTED
+        if self._crew is not None:  # whoever started this has an outbox of its own
+            in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
+            self._tracking.flush(self._settings.tracking.wait, in_all_s=in_all_s)
+            if stop.field in OF_ALL:
+                tell_all(self._study, self._plan.holder, stop)
         self._storage.close()
-        return self._budget.stopped_by or EXHAUSTED
+        return stop
+
+    @contextmanager
+    def _tied(self) -> Iterator[None]:
+        """Lets this worker end with its sweep while in this block."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._look_after_the_sweep, args=[over], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _look_after_the_sweep(self, over: threading.Event) -> None:
+        while not over.wait(LOOK_S):
+            with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
+                holder = self._plan.holder
+                stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
+                if stop is not None:
+                    # Another sweep may have the study by now; to the own one it is all the same
+                    self._hands_back |= stop in (ORPHANED, GONE)
+                    self._budget.stop(stop)
+                    if stop.field in AT_ONCE:
+                        self._runner.interrupt.set()
+
+    def end_alone(self) -> None:
+        """Ends this worker; what it runs others run again."""
+        self._hands_back = True
+        self._budget.stop(Stop("interrupt", INTERRUPTED, is_failure=True))
+        self._runner.interrupt.set()
 
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
@@ -160,7 +240,7 @@ class Session:
             return False
         except SlotGone:
             return False
-        except TrialLost:
+        except (TrialLost, AllTakenError):
             self._budget.give_back()
             return self._budget.take()
 
@@ -171,7 +251,7 @@ class Session:
             self._display.note(
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
-        if time.monotonic() > self._next_heed:
+        if self._crew is None and time.monotonic() > self._next_heed:
             self._next_heed = time.monotonic() + LOOK_S
             self._heed_another_sweep()
         self._budget.give_back()
@@ -192,6 +272,8 @@ class Session:
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
         params, failed = {}, None
+        if self._name is not None:
+            trial.set_user_attr(WORKER, self._name)
         try:
             with self._suggesting:  # a sampler is not made for several threads
                 params = self._plan.suggest(trial)
@@ -250,7 +332,8 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
-        if isinstance(outcome, DeviceFailed):
+        is_handed_back = self._hands_back and outcome == Failed(INTERRUPTED)
+        if isinstance(outcome, DeviceFailed) or is_handed_back:
             run_again(self._study, trial)
             return True
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:
@@ -289,7 +372,8 @@ class Session:
         """Lets a trial be run again that Optuna has failed; of each, one worker hears once."""
         run_again(study, trial)
         self._display.note(f"trial {trial.number} is lost: {SILENT}; it is run again")
-        self._close(trial, Failed(SILENT))
+        if self._crew is None:  # else its worker may have a word on the way that begins the run
+            self._close(trial, Failed(SILENT))
 
     def _close(self, trial: optuna.Trial | FrozenTrial, outcome: Outcome) -> None:
         """Closes the run of a trial that others ended or ran."""
@@ -299,6 +383,11 @@ class Session:
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
+    def _looked(self) -> list[FrozenTrial]:
+        """Gives all trials; those whose worker is dead have failed by then."""
+        fail_stale_trials(self._study)
+        return self._trials()
+
     def _interrupt(self) -> None:
         """Ends the running trials; the next signal ends the program."""
         let_the_next_one_kill()
@@ -306,26 +395,23 @@ class Session:
         self._runner.interrupt.set()
 
 
-def _sampler_of(plan: Plan, study: optuna.Study) -> BaseSampler:
+def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None) -> BaseSampler:
     settings = plan.settings
     if plan.tries_all:
-        return PointSampler(plan.known[: plan.n_trials], study)
+        return crew.points if crew else PointSampler(plan.known[: plan.n_trials], study)
     return make_sampler(
         settings.sampler,
         plan.space,
         seed=settings.seed,
-        n_slots=len(plan.slots),
+        n_slots=n_slots * crew.size if crew else n_slots,
         is_extended=settings.is_extended,
+        chance=crew and crew.chance,
     )
 
 
-def _folder() -> Path:
-    """Gives the folder of the worker's own Hydra job."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def _keep_logs_off_the_screen() -> None:
+def _keep_quiet() -> None:
     """Leaves the worker's log to its file: the screen belongs to the display."""
+    silence_optuna()
     root = logging.getLogger()
     for handler in list(root.handlers):
         if type(handler) is logging.StreamHandler:

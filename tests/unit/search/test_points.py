@@ -6,10 +6,11 @@ import optuna
 import pytest
 from optuna.samplers import BruteForceSampler, GridSampler, TPESampler
 
+from seqsweep.search.opening import open_storage
+from seqsweep.search.past import run_again
 from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
 from seqsweep.search.stops import RETRY_OF
-from seqsweep.search.storage import open_storage
 
 SPACE = Space.read({}, ["x=range(0,3)", "y=a,b"], None)
 POINTS = [(x, y) for x in range(3) for y in "ab"]
@@ -85,3 +86,15 @@ def test_a_trial_in_place_of_one_that_was_killed_before_it_had_a_point_is_dealt_
     again.optimize(lambda trial: float(bool(SPACE.suggest(trial))), n_trials=6)
     (_, retried, *others) = [(t.params.get("x"), t.params.get("y")) for t in again.trials]
     assert [retried, *others] == POINTS
+
+
+def test_a_point_that_a_worker_was_killed_before_it_dealt_goes_to_the_next_try(tmp_path):
+    """The sampler is the same for all workers of a sweep, and stays when one of them dies."""
+    storage = open_storage(str(tmp_path / "studies.db"), grace_period=60)
+    study = study_with(SPACE.points(), storage)
+    killed = storage.create_new_trial(study._study_id)
+    run_again(study, storage.get_trial(killed))
+    study.tell(storage.get_trial_number_from_id(killed), state=optuna.trial.TrialState.FAIL)
+    study.optimize(lambda trial: float(bool(SPACE.suggest(trial))), n_trials=len(POINTS))
+    ran = [(t.params["x"], t.params["y"]) for t in study.trials[1:]]
+    assert ran == POINTS

@@ -159,6 +159,27 @@ def test_a_slot_waits_for_a_trial_that_may_have_to_be_tried_again(settings):
     assert given == [True]
 
 
+def test_a_slot_counts_what_other_workers_run_and_looks_for_what_they_have_ended(settings):
+    study = Study()
+    study.ended += [create_trial(state=TrialState.RUNNING)]
+    budget = Budget(settings(), 1, study, look_s=0.05)
+    given: list[bool] = []
+    waiting = threading.Thread(target=lambda: given.append(budget.take()))
+    waiting.start()
+    waiting.join(timeout=0.2)
+    assert waiting.is_alive()
+    study.ended[:] = trials(0.5)  # nobody tells the budget
+    waiting.join(timeout=20)
+    assert given == [False]
+    assert budget.stopped_by.field == "n_trials"
+
+
+def test_a_worker_that_comes_late_has_only_what_is_left_of_the_time(settings):
+    budget = Budget(settings(timeout=1000), 1, Study(), look_s=1.0, timeout_s=0.0)
+    assert not budget.take()
+    assert budget.stopped_by.field == "timeout"
+
+
 def test_timeout_wakes_the_slots_that_wait_and_gives_no_more_leave(settings):
     budget = Budget(settings(timeout=0.2), 1, Study())
     assert budget.take()

@@ -1,0 +1,154 @@
+"""What the workers of one sweep share, where a launcher starts them in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import secrets
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from multiprocessing import forkserver
+from pathlib import Path
+from types import ModuleType
+
+import optuna
+
+from seqsweep.errors import SearchError
+from seqsweep.process.parent import preload
+from seqsweep.record import visible
+from seqsweep.search.claim import is_run_in
+from seqsweep.search.holder import Holder
+from seqsweep.search.opening import is_sqlite
+from seqsweep.search.plan import Plan
+from seqsweep.search.points import PointSampler
+from seqsweep.search.slots import Slot, make_slots
+from seqsweep.search.stops import Stop
+from seqsweep.tracking import JOURNAL, open_tracking
+
+STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
+ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
+GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
+OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
+CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The workers of a sweep.
+
+    Attributes:
+        size: how many the launcher starts.
+        shares_host: whether they share the slots of one host, which would else be counted by each.
+        is_watched: whether the lock on the sweep's folder tells on its host that it runs.
+        chance: what their samplers have in common where no seed is given.
+        ends_at: until when trials may start, in seconds since 1970; None without `timeout`.
+        points: deals all points of a space, None where a sampler chooses.
+        environment: variables of the sweep's program that its workers need.
+    """
+
+    size: int
+    shares_host: bool
+    is_watched: bool
+    chance: int
+    ends_at: float | None
+    points: PointSampler | None
+    environment: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, plan: Plan, study: optuna.Study) -> Crew:
+        """Gives the crew of a sweep that begins now."""
+        timeout = plan.settings.timeout
+        points = PointSampler(plan.known[: plan.n_trials], study) if plan.tries_all else None
+        return cls(
+            size=plan.settings.n_workers,
+            shares_host=plan.launcher.is_local,
+            is_watched=is_run_in(plan.folder),
+            chance=secrets.randbits(32),
+            ends_at=None if timeout is None else time.time() + timeout,
+            points=points,
+            environment={k: v for k, v in os.environ.items() if k.startswith(CARRIED)},
+        )
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How many seconds are left in which trials may start."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
+
+    def n_slots(self, plan: Plan) -> int:
+        """Gives how many trials may run at once, as far as is known where workers are started."""
+        if plan.settings.n_jobs != "auto":
+            return plan.settings.n_jobs * self.size
+        return max(self.size, len(plan.slots)) if self.shares_host else self.size
+
+    def slots(self, plan: Plan, number: int | None) -> list[Slot]:
+        """Gives the slots of the worker of that number, in its own process.
+
+        `n_jobs` counts those of each worker. Without it, workers of one host share its slots. One
+        that a person has started has no number, and all that it finds.
+        """
+        n_jobs = None if plan.settings.n_jobs == "auto" else plan.settings.n_jobs
+        if not self.shares_host or number is None:
+            return make_slots(plan.settings.devices, n_jobs)
+        slots = make_slots(plan.settings.devices, n_jobs and n_jobs * self.size)
+        return slots[number :: self.size] or [slots[number % len(slots)]]
+
+
+def settle_in(plan: Plan, crew: Crew, folder: Path) -> None:
+    """Makes this process one in which a worker can run.
+
+    Raises:
+        SearchError: it runs on another host, and the store is an SQLite file.
+    """
+    _refuse_a_distant_file(plan)
+    for name, value in crew.environment.items():
+        os.environ.setdefault(name, value)
+    os.chdir(plan.jobs.master.hydra.runtime.cwd)  # what the config names may be relative to it
+    # What a launcher has made of this process its trials would be told to become too
+    multiprocessing.set_start_method(None, force=True)
+    sys.modules["__main__"] = ModuleType("__main__")  # they would import the launcher's anew
+    preload(plan.settings.preload, visible(plan.jobs.base, []), folder / "preload.log")
+    forkserver.ensure_running()
+
+
+def _refuse_a_distant_file(plan: Plan) -> None:
+    if is_sqlite(plan.storage) and not plan.holder.is_of_this_host:
+        here = socket.gethostname()
+        raise SearchError(
+            f"hydra.sweeper.storage is an SQLite file of the host {plan.holder.host}, and this "
+            f"worker runs on {here}: SQLite's write-ahead log does not work over a network; give "
+            "the URL of a server, as postgresql+psycopg://user@host/database, or "
+            "hydra/launcher=joblib, whose workers run on one host"
+        )
+
+
+def send_what_workers_left(plan: Plan, *, in_all_s: float) -> None:
+    """Sends the records that workers which were killed could not; none of them may run."""
+    settings = plan.settings.tracking
+    for journal in plan.folder.glob(f"workers/*/{JOURNAL}"):
+        open_tracking(settings, journal.parent).flush(settings.wait, in_all_s=in_all_s)
+
+
+def tell_all(study: optuna.Study, holder: Holder, stop: Stop) -> None:
+    """Ends the workers of a sweep, wherever they run, within seconds."""
+    study.set_user_attr(STOP, {**asdict(stop), "token": holder.token})
+
+
+def told(study: optuna.Study, holder: Holder) -> Stop | None:
+    """Gives what `tell_all` said to the workers of this sweep, None where nothing yet."""
+    found = dict(study.user_attrs.get(STOP) or {})
+    return Stop(**found) if found.pop("token", None) == holder.token else None
+
+
+def orphaned(plan: Plan, crew: Crew, study: optuna.Study) -> Stop | None:
+    """Says why nobody waits for this worker any more; None where its sweep goes on.
+
+    A sweep that was killed gives its lock back at once; on its own host that can be seen.
+    """
+    holder = Holder.read(study.user_attrs)
+    if holder is None or holder.token != plan.holder.token:
+        return GONE
+    if crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):
+        return ORPHANED
+    return None
