@@ -122,6 +122,24 @@ def test_beside_a_cpu_a_gpu_that_fails_costs_its_slot_alone(sweep, tmp_path):
     assert looked.read_text() == "-1"  # at the best one, on the slot that is left
 
 
+WORKERS = ("hydra/launcher=joblib", "hydra.sweeper.n_workers=2")
+
+
+def test_a_worker_whose_gpu_has_failed_leaves_its_trial_to_the_others(sweep, tmp_path):
+    ended = sweep(*WORKERS, DIES_FROM='{"1": 3}', SAYS=ECC)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    states = Counter(t.state for t in trials_of(tmp_path))
+    assert states == {TrialState.COMPLETE: 12, TrialState.FAIL: 1}
+    assert {line["gpu"] for line in ran(tmp_path) if line["number"] > 3} == {"0"}
+
+
+def test_where_the_gpus_of_all_workers_have_failed_the_sweep_says_so(sweep):
+    ended = sweep(*WORKERS, DIES_FROM='{"0": 2, "1": 2}', SAYS=ECC)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert "the workers ended 3 times before any trial did: no slot is left, as GPUs have" in line
+
+
 @pytest.mark.parametrize("says", ["CUDA_ERROR_OUT_OF_MEMORY: out of memory", "ValueError"])
 def test_a_trial_that_fails_by_itself_costs_no_slot(sweep, tmp_path, says):
     ended = sweep("hydra.sweeper.n_trials=6", DIES_FROM='{"0": 3, "1": 3}', SAYS=says)

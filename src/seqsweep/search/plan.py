@@ -326,7 +326,7 @@ def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
     except ConfigError:  # the machine that starts workers need not have their devices
         if launcher.is_basic:
             raise
-        return make_slots(replace(settings.devices, name="cpu"), 1)
+        return make_slots(replace(settings.devices, name="cpu", slots=None), 1)
 
 
 def _is_run(name: str, where: str) -> SearchError:
