@@ -260,6 +260,7 @@ class TestWhatCannotBeOpened:
         monkeypatch.setitem(sys.modules, "psycopg", None)
         said = self.says("postgresql://sweep:very-secret@127.0.0.1/studies")
         assert "pip install 'psycopg[binary]', or the extra postgresql" in said
+        assert said.startswith("hydra.sweeper.storage=postgresql+psycopg://…")
         assert "very-secret" not in said
 
     @pytest.mark.parametrize(
