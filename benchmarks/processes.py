@@ -51,11 +51,15 @@ def clean_environment() -> dict[str, str]:
 
 
 class Server:
-    """A real `mlflow server` on 127.0.0.1, with its SQLite file and its artifacts in `folder`."""
+    """A real `mlflow server` on 127.0.0.1 that serves artifacts too, from a new folder.
 
-    def __init__(self, folder: Path) -> None:
+    Its records are in `backend`, a URL; without one in an SQLite file there.
+    """
+
+    def __init__(self, folder: Path, backend: str | None = None) -> None:
         folder.mkdir()
         self._folder = folder
+        self._backend = backend or f"sqlite:///{folder}/mlflow.db"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -66,7 +70,7 @@ class Server:
         """Starts it, and waits until it answers."""
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
         command += ["--port", str(self._port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db"]
+        command += ["--backend-store-uri", self._backend]
         command += ["--artifacts-destination", f"{self._folder}/artifacts"]
         with (self._folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(

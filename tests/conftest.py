@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +44,20 @@ def copy_project(root) -> Callable[[Path], Path]:
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def configured(root) -> Callable[..., Any]:
+    """Composes the project's config with some overrides, and reads it."""
+
+    def compose_it(*overrides: str) -> Any:
+        from seqsweep.config import read
+
+        ConfigStore.instance().store(name="project", node={"root": "/project"})
+        with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+            return read(compose("config", overrides=list(overrides)))
+
+    return compose_it
 
 
 @pytest.fixture
@@ -91,6 +108,24 @@ def benchmark_module(root) -> Callable[[str], ModuleType]:
 def mlflow_server(benchmark_module) -> Callable[[Path], Any]:
     """Makes a real MLflow server in a new folder; whoever starts it kills it."""
     return benchmark_module("processes").Server
+
+
+@pytest.fixture(scope="session")
+def postgres(benchmark_module) -> Iterator[Any]:
+    """Starts a private PostgreSQL; whoever ends it starts it again."""
+    module = benchmark_module("postgres")
+    if module.programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = module.Postgres()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(postgres) -> Callable[[], str]:
+    """Creates an empty database of that server; gives its address."""
+    return lambda: postgres.create(f"of_{uuid.uuid4().hex}")
 
 
 @pytest.fixture(scope="session")

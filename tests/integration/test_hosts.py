@@ -13,8 +13,9 @@ import pytest
 from optuna.trial import TrialState
 
 from seqsweep.search.holder import HOLDER, Holder, take
+from seqsweep.search.opening import open_storage
 from seqsweep.search.past import mend
-from seqsweep.search.storage import Storage, open_storage
+from seqsweep.search.storage import Storage
 from seqsweep.tracking.none import NoTracking
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"

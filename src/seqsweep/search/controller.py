@@ -108,6 +108,8 @@ class Controller:
         for job in jobs:
             if job.status is not JobStatus.COMPLETED:
                 self._hear(job._return_value)
+            elif job.return_value.is_failure:
+                self._why = job.return_value.says
 
     def _hear(self, error: Exception) -> None:
         """Notes why a worker has ended; the others may have done its part."""

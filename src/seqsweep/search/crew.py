@@ -22,11 +22,12 @@ from seqsweep.process.parent import preload
 from seqsweep.record import visible
 from seqsweep.search.claim import is_run_in
 from seqsweep.search.holder import Holder
+from seqsweep.search.opening import is_sqlite
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.stops import Stop
-from seqsweep.search.storage import LOOK_S, is_sqlite
+from seqsweep.search.storage import LOOK_S
 from seqsweep.tracking import JOURNAL, open_tracking
 
 STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder

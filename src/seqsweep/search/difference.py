@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from seqsweep.errors import SearchError, UserError
 from seqsweep.search.display import show_params
 from seqsweep.search.intervals import Interval, by_seed, interval, paired
-from seqsweep.search.storage import open_storage
+from seqsweep.search.opening import open_storage
 from seqsweep.search.study import silence_optuna
 
 

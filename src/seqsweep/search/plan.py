@@ -22,6 +22,7 @@ from seqsweep.search.holder import Holder, take
 from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
 from seqsweep.search.known import count
 from seqsweep.search.launcher import Kind
+from seqsweep.search.opening import open_storage
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
 from seqsweep.search.points import tries_all
@@ -29,7 +30,7 @@ from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.space import Space
-from seqsweep.search.storage import OnLost, Storage, open_storage
+from seqsweep.search.storage import OnLost, Storage
 from seqsweep.search.study import (
     can_prune,
     create_study,
@@ -56,7 +57,7 @@ class Plan:
     Attributes:
         n_trials: how many trials are to end, None for as many as the time allows.
         known: points that are tried first, or all points of a grid.
-        slots: the slots of this machine; workers that run elsewhere have their own.
+        slots: the slots of this machine that are of use; workers that run elsewhere have their own.
         storage: a URL or a path, known once the sweep begins.
         holder: this sweep, as others see it in the study; known once the sweep begins.
         before: the holder of a study that goes on, as it was found.
@@ -325,7 +326,7 @@ def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
     except ConfigError:  # the machine that starts workers need not have their devices
         if launcher.is_basic:
             raise
-        return make_slots(replace(settings.devices, name="cpu"), 1)
+        return make_slots(replace(settings.devices, name="cpu", slots=None), 1)
 
 
 def _is_run(name: str, where: str) -> SearchError:

@@ -5,7 +5,7 @@ Several workers that each count first and begin then would overshoot by what is 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy
@@ -57,9 +57,10 @@ def begin_waiting(connection: sqlalchemy.Connection, trial_id: int, total: int) 
     of_study = sqlalchemy.select(studies.study_id).where(studies.study_id == study_id)
     connection.execute(of_study.with_for_update())
     heed(connection, study_id, total)
+    now = datetime.now(timezone.utc).replace(tzinfo=None)  # as Optuna keeps times
     begun = (
         sqlalchemy.update(trials)
         .where(this, trials.state == TrialState.WAITING)
-        .values(state=TrialState.RUNNING, datetime_start=datetime.now())
+        .values(state=TrialState.RUNNING, datetime_start=now)
     )
     return connection.execute(begun).rowcount == 1

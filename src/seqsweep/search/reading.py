@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.best import best_trials
 from seqsweep.search.claim import is_run_in
+from seqsweep.search.opening import open_server
 from seqsweep.search.past import ENDED_BY, N_TRIALS, SEARCH, Past, is_due_again, runs_elsewhere
 from seqsweep.search.report import RESULTS, STATES
 from seqsweep.search.stops import settled
@@ -37,7 +38,7 @@ def open_for_reading(place: str) -> Storage:
     with readable(place):
         file = sqlite_file(place)
         if file is None:
-            return Storage(place, grace_period=SECONDS, makes_tables=False)
+            return open_server(place, grace_period=SECONDS, makes_tables=False)
         if not file.is_file():
             raise SearchError(
                 f"there is no store of studies at {file}: the first sweep makes it, as python "

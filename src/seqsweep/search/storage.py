@@ -1,16 +1,14 @@
-"""Where studies are stored: how the store is opened, and what it knows of who is alive."""
+"""Where studies are stored: how trials are read, and what the store knows of who is alive."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import json
-import re
 import time
 import warnings
 from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,17 +18,14 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 
-from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search import quota
-from seqsweep.stores import make_whole, sqlite_url
 
-SQLITE_TIMEOUT_S = 60
 LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
 BEATS = 4  # of a running trial within the grace period
 
 READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
+SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # all rows of a trial as of one moment
 # The rows that make up a trial, by the names that Optuna's model has for them.
 PARTS = {
     "params": models.TrialParamModel,
@@ -39,6 +34,7 @@ PARTS = {
     "system_attributes": models.TrialSystemAttributeModel,
     "intermediate_values": models.TrialIntermediateValueModel,
 }
+TIMES = ("datetime_start", "datetime_complete")
 
 # Hears of a trial that has failed because its worker was not heard of any more.
 OnLost = Callable[[optuna.Study, FrozenTrial], None]
@@ -48,8 +44,10 @@ class Storage(RDBStorage):
     """Optuna's store; while a trial runs, its worker is heard of in it.
 
     Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
-    is longer ago than the grace period; `on_lost` hears of each, once among all processes. Where
-    several workers serve a study, no trial begins beyond `total`, see `seqsweep.search.quota`.
+    is longer ago than the grace period; `on_lost` hears of each, once among all processes. So are
+    those that run for as long before our eyes without a first beat: their worker was killed between
+    the two, or never heard that the store had given it the trial. Where several workers serve a
+    study, no trial begins beyond `total`, see `seqsweep.search.quota`.
     """
 
     def __init__(
@@ -104,7 +102,7 @@ class Storage(RDBStorage):
         return [trial_id for trial_id in stale if trial_id not in self._own]
 
     def _never_heard_of(self, study_id: int) -> list[int]:
-        """Gives the trials whose worker died before their first beat; Optuna passes over them."""
+        """Gives the trials that have run for the grace period, by this clock, without a beat."""
         trials, beats = models.TrialModel, models.TrialHeartbeatModel
         silent = (
             sqlalchemy.select(trials.trial_id)
@@ -166,13 +164,15 @@ class Storage(RDBStorage):
     def _read(self, *where: sqlalchemy.ColumnElement[bool]) -> list[FrozenTrial]:
         """Reads trials, in order, without SQLAlchemy's objects: a third of the time."""
         rows = sqlalchemy.select(models.TrialModel.__table__).where(*where)
-        with self.engine.connect().execution_options(**READS) as connection:
+        options = READS if self.engine.name == "sqlite" else SNAPSHOT
+        with self.engine.connect().execution_options(**options) as connection:
             trials = connection.execute(rows.order_by(models.TrialModel.trial_id)).all()
             parts = {name: _parts(connection, model, where) for name, model in PARTS.items()}
         return [
             self._build_frozen_trial_from_trial_model(
                 SimpleNamespace(
-                    **row._mapping, **{name: part[row.trial_id] for name, part in parts.items()}
+                    **{**row._mapping, **{name: _local(getattr(row, name)) for name in TIMES}},
+                    **{name: part[row.trial_id] for name, part in parts.items()},
                 )
             )
             for row in trials
@@ -230,78 +230,11 @@ def _parts(
     return found
 
 
+def _local(utc: datetime | None) -> datetime | None:
+    """Gives a time of the store, which keeps UTC, by this machine's clock, as Optuna does."""
+    return utc and utc.replace(tzinfo=timezone.utc).astimezone().replace(tzinfo=None)
+
+
 def _now(connection: sqlalchemy.Connection) -> datetime:
     now = connection.execute(sqlalchemy.select(sqlalchemy.func.now())).scalar()
     return now.replace(tzinfo=None)
-
-
-def open_storage(
-    place: str, *, grace_period: int, on_lost: OnLost | None = None, total: int | None = None
-) -> Storage:
-    """Opens the store of studies, an SQLAlchemy URL or the path of an SQLite file; may create it.
-
-    SQLite gets a write-ahead log, which lets readers and a writer work at once, and transactions
-    that begin IMMEDIATE: as Optuna opens it, two processes can claim the same waiting trial.
-
-    Raises:
-        SearchError: the store cannot be opened.
-    """
-    if re.match(r"[\w+.-]+:(?!//)", place):
-        raise SearchError(
-            "hydra.sweeper.storage begins as a URL does, but goes on without //: accepted are the "
-            "path of an SQLite file and a URL, as postgresql+psycopg://user:password@host/database"
-        )
-    url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    arguments = {"grace_period": grace_period, "on_lost": on_lost, "total": total}
-    try:
-        if make_url(url).get_backend_name() != "sqlite":
-            return Storage(url, **arguments)
-        file = make_url(url).database
-        if not file or file == ":memory:":
-            raise SearchError(
-                f"hydra.sweeper.storage={place!r} is no file: what is in memory no other process "
-                "can read; give the path of a file"
-            )
-        make_whole(Path(file), _build)
-        storage = _sqlite(url, **arguments)
-        sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
-        sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
-        storage.engine.dispose()  # the connections so far know nothing of this
-        storage.get_all_studies()
-    except UserError:
-        raise
-    except Exception as error:  # drivers and SQLAlchemy raise what they like
-        raise store_error("opened", error) from error
-    return storage
-
-
-def is_sqlite(place: str) -> bool:
-    """Says whether the store is a file of SQLite."""
-    return "://" not in place or place.startswith("sqlite")
-
-
-def store_error(what: str, error: Exception) -> SearchError:
-    """Gives the error that the store cannot be opened, written …"""
-    why = first_line(error.__cause__ or error)
-    return SearchError(f"hydra.sweeper.storage cannot be {what}: {why}")
-
-
-def _build(path: Path) -> None:
-    _sqlite(sqlite_url(path), grace_period=1).engine.dispose()
-
-
-def _sqlite(url: str, **arguments: Any) -> Storage:
-    # As many connections as there are threads; two for each slot, as one beats.
-    engine = {"pool_size": 0, "connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    return Storage(url, engine_kwargs=engine, **arguments)
-
-
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # else sqlite3 begins transactions of its own
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-    is_read = READS.items() <= connection.get_execution_options().items()
-    connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")

@@ -15,10 +15,10 @@ from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage
 
 from seqsweep.search.build import TARGET, build, class_of, deal
+from seqsweep.search.opening import store_error
 from seqsweep.search.points import check_space, tries_all
 from seqsweep.search.seeded import SeededByNumber
 from seqsweep.search.space import Space
-from seqsweep.search.storage import store_error
 
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
 

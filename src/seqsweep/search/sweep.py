@@ -36,6 +36,7 @@ from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.joining import kept
 from seqsweep.search.launcher import adapted, hush
+from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
 from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
@@ -51,7 +52,6 @@ from seqsweep.search.report import (
 from seqsweep.search.room import MORE_ROOM, is_full, with_more_room
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, settled
-from seqsweep.search.storage import is_sqlite
 from seqsweep.search.study import silence_optuna
 from seqsweep.search.worker import Worker
 from seqsweep.secrets import keep_out_of_logs
@@ -171,7 +171,8 @@ def _search(
     """Runs the trials, then lets the best be evaluated; reports both."""
     found = Found(plan, study)
     with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
-        found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
+        with found.stopped_by_errors():
+            found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
         is_in_a_hurry = stop.says == INTERRUPTED
         if not is_in_a_hurry:
             watch.begin_last()

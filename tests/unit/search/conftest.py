@@ -23,3 +23,11 @@ def settings() -> Callable[..., Settings]:
         return Settings.read({**values, **fields})
 
     return make
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.cluster)])
+def place(request, tmp_path) -> str:
+    """Where an empty store of studies is, of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "studies.db")
+    return request.getfixturevalue("database")()

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from seqsweep.search.claim import OWN_FILE
 from seqsweep.search.holder import HOLDER, Holder, let_go, take
+from seqsweep.search.opening import open_storage
 from seqsweep.search.past import (
     FOLDER,
     SILENT,
@@ -24,7 +25,7 @@ from seqsweep.search.past import (
     run_again,
     runs_elsewhere,
 )
-from seqsweep.search.storage import Storage, open_storage
+from seqsweep.search.storage import Storage
 from seqsweep.tracking.none import NoTracking
 
 GRACE_S = 60
@@ -38,11 +39,17 @@ pytestmark = [
 
 
 @pytest.fixture
-def connect(tmp_path):
+def connect(place):
     """Opens the store as one more process would."""
-    return lambda on_lost=None: open_storage(
-        str(tmp_path / "studies.db"), grace_period=GRACE_S, on_lost=on_lost
-    )
+    opened = []
+
+    def connect(on_lost=None) -> Storage:
+        opened.append(open_storage(place, grace_period=GRACE_S, on_lost=on_lost))
+        return opened[-1]
+
+    yield connect
+    for storage in opened:
+        storage.close()
 
 
 @pytest.fixture
@@ -82,6 +89,31 @@ class TestATrialThatIsNotHeardOf:
             fail_stale_trials(optuna.load_study(study_name=study.study_name, storage=other))
         assert state(study, trial) is TrialState.FAIL
         assert lost == [trial.number]
+
+    def test_is_failed_where_its_worker_ended_before_its_first_word(self, study, connect):
+        lost, watcher = [], connect(lambda _, trial: lost.append(trial.number))
+        trial = begin(study, connect(), heard_s_ago=None)
+        watching = optuna.load_study(study_name=study.study_name, storage=watcher)
+        fail_stale_trials(watching)
+        assert state(study, trial) is TrialState.RUNNING
+        for trial_id in watcher._silent:  # let the grace period go by
+            watcher._silent[trial_id] -= GRACE_S + 1
+        watcher._next_look = 0.0
+        fail_stale_trials(watching)
+        assert state(study, trial) is TrialState.FAIL
+        assert lost == [trial.number]
+
+    def test_goes_on_where_it_is_heard_of_late(self, study, connect):
+        watcher, worker = connect(), connect()
+        trial = begin(study, worker, heard_s_ago=None)
+        watching = optuna.load_study(study_name=study.study_name, storage=watcher)
+        fail_stale_trials(watching)
+        worker.record_heartbeat(trial._trial_id)
+        for trial_id in watcher._silent:
+            watcher._silent[trial_id] -= GRACE_S + 1
+        watcher._next_look = 0.0
+        fail_stale_trials(watching)
+        assert state(study, trial) is TrialState.RUNNING
 
     def test_goes_on_within_the_grace_period(self, study, storage, connect):
         trial = begin(study, connect(), heard_s_ago=GRACE_S - 5)

@@ -6,11 +6,11 @@ import optuna
 import pytest
 from optuna.samplers import BruteForceSampler, GridSampler, TPESampler
 
+from seqsweep.search.opening import open_storage
 from seqsweep.search.past import run_again
 from seqsweep.search.points import PointSampler, in_order, tries_all
 from seqsweep.search.space import Space
 from seqsweep.search.stops import RETRY_OF
-from seqsweep.search.storage import open_storage
 
 SPACE = Space.read({}, ["x=range(0,3)", "y=a,b"], None)
 POINTS = [(x, y) for x in range(3) for y in "ab"]

@@ -8,9 +8,9 @@ from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
 from seqsweep.search import storage as storage_module
+from seqsweep.search.opening import open_storage
 from seqsweep.search.past import run_again
 from seqsweep.search.quota import AllTakenError
-from seqsweep.search.storage import open_storage
 
 TOTAL = 5
 

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
@@ -10,22 +11,34 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from seqsweep.search.storage import open_storage
+from seqsweep.search.opening import open_storage
+from seqsweep.search.storage import Storage
 
 
 @pytest.fixture
-def place(tmp_path):
-    return tmp_path / "studies.db"
+def connect(place):
+    """Opens the store as one more process would."""
+    opened = []
+
+    def connect() -> Storage:
+        opened.append(open_storage(place, grace_period=60))
+        return opened[-1]
+
+    yield connect
+    for storage in opened:
+        storage.close()
 
 
 @pytest.fixture
-def storage(place):
-    return open_storage(str(place), grace_period=60)
+def storage(connect):
+    return connect()
 
 
 @pytest.fixture
 def optunas(storage, place):
-    return RDBStorage(f"sqlite:///{place}")
+    storage = RDBStorage(place if "://" in place else f"sqlite:///{place}")
+    yield storage
+    storage.engine.dispose()
 
 
 @pytest.fixture
@@ -72,6 +85,30 @@ def test_all_trials_are_read_as_optuna_reads_them(storage, study, optunas):
     assert len(theirs) == 2
 
 
+@pytest.fixture
+def far_away(monkeypatch):
+    """Lets this machine's clock be that of another part of the world."""
+    monkeypatch.setenv("TZ", "America/St_Johns")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used with:UserWarning")
+def test_times_are_those_of_this_machine_wherever_it_stands(storage, optunas, far_away):
+    study = optuna.create_study(storage=storage)
+    study.add_trial(create_trial(value=0.0))
+    study.enqueue_trial({})
+    before = datetime.datetime.now()
+    study.tell(study.ask(), 1.0)
+    after = datetime.datetime.now()
+    theirs = optunas.get_all_trials(study._study_id)
+    assert told(storage.get_all_trials(study._study_id)) == told(theirs)
+    trial = study.get_trials()[-1]
+    assert before <= trial.datetime_start <= trial.datetime_complete <= after
+
+
 def test_each_trial_is_read_as_optuna_reads_it(storage, study, optunas):
     for trial in study.trials:
         theirs = optunas.get_trial(trial._trial_id)
@@ -79,9 +116,9 @@ def test_each_trial_is_read_as_optuna_reads_it(storage, study, optunas):
 
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used with:UserWarning")
-def test_a_trial_is_seen_through_optunas_cache_as_it_goes_on(storage, place, optunas):
+def test_a_trial_is_seen_through_optunas_cache_as_it_goes_on(storage, connect, optunas):
     ours = optuna.create_study(study_name="a", storage=storage)
-    others = optuna.load_study(study_name="a", storage=open_storage(str(place), grace_period=60))
+    others = optuna.load_study(study_name="a", storage=connect())
     trial = ours.ask({"x": FloatDistribution(0, 1)})
     for step in range(3):
         trial.report(step / 2, step)
@@ -102,8 +139,8 @@ def test_a_trial_that_is_not_there_is_a_key_error_as_with_optuna(storage, study,
             store.get_trial(10_000)
 
 
-def test_reading_does_not_wait_for_who_writes(storage, study, place):
-    reader = open_storage(str(place), grace_period=60)
+def test_reading_does_not_wait_for_who_writes(storage, study, connect):
+    reader = connect()
     with storage.engine.begin(), ThreadPoolExecutor(1) as pool:  # holds SQLite's write lock
         read = pool.submit(reader.get_all_trials, study._study_id)
         assert len(read.result(timeout=20)) == 43  # SQLite would wait for 60 s
