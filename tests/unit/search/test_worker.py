@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from seqsweep.search.storage import open_storage
+from seqsweep.search.opening import open_storage
 from seqsweep.search.worker import _came_too_late
 
 pytestmark = [
