@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 PYTHONPATH = "PYTHONPATH"
+SMALL_STORE = 78643200  # bytes; Ray takes no less
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,24 @@ def hush(kind: Kind) -> None:
         import submitit  # which sets the level of its own logger
 
         logging.getLogger(submitit.__name__).setLevel(logging.ERROR)
+
+
+def connect(kind: Kind, config: DictConfig) -> None:
+    """Starts Ray, or connects to a cluster that runs, before the launcher would.
+
+    The launcher keeps Ray's store of objects small, which nobody needs here; Ray refuses to hear of
+    it where a cluster runs already.
+    """
+    if kind.name != "ray":
+        return
+    import ray
+
+    if not ray.is_initialized():
+        arguments = OmegaConf.to_container(config.hydra.launcher.ray.init, resolve=True)
+        try:
+            ray.init(**{"object_store_memory": SMALL_STORE, **arguments})
+        except ValueError:
+            ray.init(**arguments)
 
 
 def cancel(kind: Kind, *, only_waiting: bool = False) -> None:

@@ -35,7 +35,7 @@ from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.joining import kept
-from seqsweep.search.launcher import adapted, hush
+from seqsweep.search.launcher import adapted, connect, hush
 from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -284,6 +284,7 @@ def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
         config=adapted(_quiet(plan.jobs.master), count),
     )
     hush(plan.launcher)
+    connect(plan.launcher, plan.jobs.master)
     jobs = [[*overrides, f"hydra.sweep.subdir=workers/{number}"] for number in range(count)]
     return launcher.launch(jobs, initial_job_idx=0)
 

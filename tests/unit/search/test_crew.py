@@ -15,7 +15,7 @@ from seqsweep.search import launcher as launcher_module
 from seqsweep.search.claim import OWN_FILE, _locked
 from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
 from seqsweep.search.holder import HOLDER, Holder, machine
-from seqsweep.search.launcher import adapted, cancel, kind_of, seen_by_workers
+from seqsweep.search.launcher import adapted, cancel, connect, kind_of, seen_by_workers
 from seqsweep.search.stops import Stop
 from seqsweep.signals import TIME_IS_UP, ended_by_its_host
 
@@ -203,3 +203,22 @@ def test_joblib_starts_all_workers_at_once_unless_the_user_says_how_many():
         launcher = {"_target_": target, "n_jobs": given}
         config = OmegaConf.create({"hydra": {"launcher": launcher}})
         assert adapted(config, 4).hydra.launcher.n_jobs == expected
+
+
+@pytest.mark.parametrize("runs_already", [False, True])
+def test_a_ray_cluster_that_runs_is_told_nothing_of_a_store_of_objects(monkeypatch, runs_already):
+    given = []
+
+    def init(**arguments) -> None:
+        if runs_already and "object_store_memory" in arguments:
+            raise ValueError("object_store_memory must not be provided")
+        given.append(arguments)
+
+    ray = SimpleNamespace(is_initialized=lambda: bool(given), init=init)
+    monkeypatch.setitem(launcher_module.sys.modules, "ray", ray)
+    launcher = {"_target_": "RayLauncher", "ray": {"init": {"address": None}}}
+    for _ in range(2):
+        connect(kind_of(launcher), OmegaConf.create({"hydra": {"launcher": launcher}}))
+    (arguments,) = given
+    assert ("object_store_memory" in arguments) is not runs_already
+    assert arguments["address"] is None
