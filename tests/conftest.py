@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +44,20 @@ def copy_project(root) -> Callable[[Path], Path]:
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def configured(root) -> Callable[..., Any]:
+    """Composes the project's config with some overrides, and reads it."""
+
+    def compose_it(*overrides: str) -> Any:
+        from seqsweep.config import read
+
+        ConfigStore.instance().store(name="project", node={"root": "/project"})
+        with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+            return read(compose("config", overrides=list(overrides)))
+
+    return compose_it
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ SRC = Path(__file__).resolve().parent.parent / "src"
 # A part imports itself and the parts of the lines above it. Those of one line do not meet.
 LAYERS = [
     {"secrets"},
-    {"errors", "hydra_files", "outcome", "record", "signals", "terminal"},
+    {"errors", "gpus", "hydra_files", "outcome", "record", "signals", "terminal"},
     {"arguments", "config", "folders", "named", "process"},
     {"evaluation", "stores"},
     {"data", "models", "tracking"},

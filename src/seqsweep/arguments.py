@@ -21,6 +21,8 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's options that take the next argument as their value.
 TAKES_VALUE = {"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 TAKES_VALUE |= {"--package", "-p", "--experimental-rerun"}
+_SWEEPER = re.compile(r"\+*hydra\.sweeper=(?!\s*\{)")
+_DRY_RUN = re.compile(r"\+*(?:hydra\.sweeper\.)?dry_run=")
 
 
 def check_the_sweep(folder: Path, argv: list[str]) -> None:
@@ -45,7 +47,8 @@ def in_hydras_words(argv: list[str]) -> list[str]:
     A bare word `sweep` is `sweep=default`, and `dry_run` is the sweeper's.
 
     Raises:
-        SystemExit: `dry_run` without a sweep, which would train, or `+rerun` with one.
+        SystemExit: `dry_run` without a sweep, which would train, or `+rerun` with one; a sweeper
+            that is a plain value.
     """
     named = argv[:1]
     for before, word in itertools.pairwise(argv):
@@ -54,9 +57,14 @@ def in_hydras_words(argv: list[str]) -> list[str]:
     is_sweep = bool({"-m", "--multirun"} & set(named))
     if is_sweep and any(word.lstrip("+").startswith("rerun=") for word in named):
         sys.exit("error: +rerun trains one trial again, by itself: leave out -m")
-    if not is_sweep and any(word.startswith("dry_run=") for word in named):
+    if not is_sweep and any(_DRY_RUN.match(word) for word in named):
         sys.exit("error: dry_run shows what a sweep would do: give it with -m, as `-m sweep`")
-    return [re.sub("^dry_run=", "hydra.sweeper.dry_run=", word) for word in named]
+    for word in filter(_SWEEPER.match, named):
+        sys.exit(
+            f"error: {masked(word)}: hydra.sweeper has fields, and is no value; one of them, as "
+            "hydra.sweeper.n_trials=20, or another sweeper, as hydra/sweeper=basic, is accepted"
+        )
+    return [_DRY_RUN.sub("hydra.sweeper.dry_run=", word) for word in named]
 
 
 def run_or_tell(main: Callable[[], None]) -> None:
@@ -80,13 +88,15 @@ def run_or_tell(main: Callable[[], None]) -> None:
 def is_hydras(error: Exception) -> bool:
     """Says whether Hydra refuses what it was given.
 
-    Of a defaults list that is none, or a group without a name, it says so by a plain ValueError or
-    AssertionError.
+    Of a defaults list that is none, a group without a name, or no sweeper, it says so by a plain
+    ValueError, AssertionError or RuntimeError.
     """
     if isinstance(error, CompactHydraException | OmegaConfBaseException):
         return True
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    is_plain = isinstance(error, ValueError | AssertionError | TypeError | AttributeError)
+    is_plain = isinstance(
+        error, ValueError | AssertionError | TypeError | AttributeError | RuntimeError
+    )
     return is_plain and frame.f_globals["__name__"].startswith(("hydra.", "omegaconf."))
 
 

@@ -24,6 +24,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from seqsweep.errors import ConfigError
+from seqsweep.gpus import gpu_of_slot
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 T = TypeVar("T")
@@ -37,6 +38,7 @@ Positive = Annotated[float, Field(gt=0, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
+RegisteredName = Annotated[str, Field(pattern=r"^[^/:]*[^/:\s.][^/:]*$")]
 
 TARGET = "_target_"  # Hydra's word for the function that a config is for
 
@@ -219,20 +221,48 @@ class TrackingConfig:
     experiment: Text
     dir: Text
     log_model: Flag
-    registered_model: Text | None
+    registered_model: RegisteredName | None  # as MLflow takes it
     wait: NotNegative
     system_metrics_every_s: Positive | None
     pictures: Flag
     hidden: list[str]
 
 
+def _device(slot: Any) -> Any:
+    gpu_of_slot(slot)
+    return slot
+
+
 @frozen
 class DevicesConfig:
-    """On what trials run: `auto` is every GPU, or every CPU core where there is none."""
+    """On what trials run: `auto` is every GPU, or every CPU core where there is none.
+
+    `slots` names a device for each trial at a time instead, `split` gives each trial that shares a
+    GPU a part of its memory.
+    """
 
     name: Literal["auto", "cpu", "gpu"]
     threads: Count
     trials_per_gpu: Count
+    slots: Annotated[
+        tuple[Annotated[str, BeforeValidator(_device)], ...] | None,
+        BeforeValidator(lambda value: value if value is None else _listed(value)),
+    ]
+    gpu_memory: Literal["growth", "split"]
+
+    @model_validator(mode="after")
+    def _slots_say_all(self) -> DevicesConfig:
+        if self.slots is None:
+            return self
+        if not self.slots:
+            raise ValueError("slots=[] names no device; null is by the machine")
+        for key, default in (("name", "auto"), ("trials_per_gpu", 1)):
+            if (value := getattr(self, key)) != default:
+                raise ValueError(
+                    f"slots={list(self.slots)} names each share of a device itself, so that "
+                    f"{key}={value} has no meaning; leave it at {default}"
+                )
+        return self
 
 
 Objective = Literal["val_accuracy", "val_loss", "n_parameters"]

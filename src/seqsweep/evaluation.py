@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,10 +51,25 @@ class Evaluation:
         if not path.exists():
             return None
         try:
-            return cls(**json.loads(path.read_text()))
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            found._check()
+            return found
         except (ValueError, TypeError) as error:
-            fields = ", ".join(cls.__dataclass_fields__)
+            fields = ", ".join(f"{field.name} ({field.type})" for field in dataclasses.fields(cls))
             raise SearchError(
                 f"{path} is not what evaluate_best is to leave ({first_line(error)}): a JSON "
                 f"object of {fields} is accepted"
             ) from error
+
+    def _check(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value).__name__ != field.type and not _is_whole(value, field.type):
+                raise TypeError(f"{field.name} is {value!r}, which is no {field.type}")
+        if not math.isfinite(self.value):
+            raise ValueError(f"value is {self.value}, which is not finite")
+
+
+def _is_whole(value: object, type_name: str) -> bool:
+    """Says whether a whole number stands for a float."""
+    return type_name == "float" and type(value) is int

@@ -39,4 +39,9 @@ class Misfit(Failed):
     """What the function gives does not fit the sweep, in this trial and so in any other."""
 
 
+@dataclass(frozen=True)
+class DeviceFailed(Failed):
+    """The device on which it ran has failed, and so no fault of the trial's ended it."""
+
+
 Outcome = Completed | Pruned | Failed

@@ -6,20 +6,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from seqsweep.secrets import masked_values
 
 
 def visible(config: DictConfig, hidden: Iterable[str]) -> dict[str, Any]:
-    """Gives the resolved config without Hydra's own part, the `hidden` keys and any secret."""
+    """Gives the resolved config without Hydra's own part, the `hidden` keys and any secret.
+
+    What nobody can resolve yet, as `???`, stays as it is written.
+    """
     left_out = {"hydra", *hidden}
-    resolved = {}
-    for key in config:
-        if key not in left_out:
-            value = config[key]
-            is_node = OmegaConf.is_config(value)
-            resolved[str(key)] = OmegaConf.to_container(value, resolve=True) if is_node else value
-    return masked_values(resolved)
+    config = _of_its_own_job(config)
+    return masked_values({str(k): _resolved(config, k) for k in config if k not in left_out})
+
+
+def _of_its_own_job(config: DictConfig) -> DictConfig:
+    """Lets `${hydra:job.num}` mean the config's own part of Hydra, not that of this process."""
+    if "hydra" not in config or "${hydra:" not in repr(OmegaConf.to_container(config)):
+        return config
+    return OmegaConf.create(OmegaConf.to_yaml(config).replace("${hydra:", "${hydra."))
+
+
+def _resolved(config: DictConfig, key: Any) -> Any:
+    try:
+        if OmegaConf.is_missing(config, key):
+            return "???"
+        value = config[key]
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except InterpolationResolutionError:
+        return OmegaConf.to_container(config)[key]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

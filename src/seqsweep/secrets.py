@@ -38,7 +38,7 @@ _KEYED = re.compile(
     r"(?:'[^'\n]*'|\"[^\"\n]*\")?(?:[^\s&#]*[^\s&#'\")\]},.:;]|[^\s&#]*))",
     re.IGNORECASE,
 )
-_SECRET_KEY = re.compile(rf"(?:.*\.)?{_KEY}", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"(?:\+*|.*\.){_KEY}", re.IGNORECASE)
 
 
 def masked(text: str) -> str:

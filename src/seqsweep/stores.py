@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from seqsweep.errors import ConfigError, first_line
 from seqsweep.folders import make_folder
 
 
@@ -20,13 +22,36 @@ def sqlite_url(path: Path) -> str:
 
 
 def sqlite_file(place: str) -> Path | None:
-    """Gives the SQLite file that a path or an SQLAlchemy URL names, None where it is a server's."""
+    """Gives the SQLite file that a path or an SQLAlchemy URL names, None where it is a server's.
+
+    Raises:
+        ConfigError: it is neither.
+    """
     if "://" not in place:
         return Path(place).expanduser().absolute()
     if not place.startswith("sqlite"):
         return None
-    file = make_url(place).database
-    return Path(file).absolute() if file else None
+    try:
+        url = make_url(place)
+        url.get_dialect()  # of a driver that does not exist
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(
+            f"{place} is no address of a store: {first_line(error)}; a path, or an SQLAlchemy URL "
+            "as sqlite:///FILE, is accepted"
+        ) from error
+    return Path(url.database).absolute() if url.database else None
+
+
+def file_of_runs(uri: str) -> Path | None:
+    """Gives the SQLite file that an address of an MLflow store names, None where it names none.
+
+    To MLflow a plain path is the folder of a file store; here that of a file is accepted too.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    is_file = "://" in uri or uri.endswith(".db") or Path(uri).is_file()
+    return sqlite_file(uri) if is_file else None
 
 
 def read_only(path: Path) -> sqlite3.Connection:

@@ -1,7 +1,10 @@
 """`seqsweep best` against Optuna's best trials and MLflow's own client."""
 
+import contextlib
 import shlex
 import shutil
+import socket
+import threading
 
 import pytest
 from mlflow import MlflowClient
@@ -96,3 +99,24 @@ def test_the_project_s_best_has_its_test_accuracy_and_its_model(asked, seqsweep,
     (model,) = client.search_logged_models([experiment])
     assert told["model"] == f"models:/{model.model_id}"
     assert f"model  {told['model']}" in seqsweep("best", cwd=project).stdout
+
+
+def test_a_store_that_hangs_is_waited_for_once(asked, swept, monkeypatch):
+    heard = []
+
+    def hear(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                heard.append(server.accept())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hear, args=[server], daemon=True).start()
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        trials = asked("best", "two_objectives", "--tracking-uri", uri, cwd=swept)["trials"]
+    assert len(trials) > 2
+    assert len(heard) == 1
+    assert all(uri in trial["missing"] for trial in trials)
+    for connection, _address in heard:
+        connection.close()

@@ -1,6 +1,8 @@
 """`seqsweep doctor` finds what is really broken, says what to do, and what it says helps."""
 
+import base64
 import contextlib
+import http.server
 import json
 import os
 import shlex
@@ -8,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,7 +116,8 @@ def with_gpus(tmp_path) -> dict[str, str]:
     """A path on which a program `nvidia-smi` lists two GPUs."""
     script = tmp_path / "bin" / "nvidia-smi"
     script.parent.mkdir()
-    script.write_text("#!/bin/sh\necho 'NVIDIA A100'\necho 'NVIDIA H100'\n")
+    lines = "0, GPU-1a, 40960, NVIDIA A100\\n1, GPU-2b, 81559, NVIDIA H100\\n"
+    script.write_text(f"#!/bin/sh\nprintf '{lines}'\n")
     script.chmod(0o755)
     return {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
 
@@ -278,6 +282,96 @@ def test_an_mlflow_that_has_the_port_is_well(doctor, mlflow_server, tmp_path):
         "seen": f"{server.uri} answers",
         "do": "",
     }
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers as an MLflow with a password does, and remembers what it heard."""
+
+    heard: list[str | None] = []  # noqa: RUF012 - one list for all of its instances
+
+    def do_GET(self) -> None:
+        self.heard.append(self.headers["Authorization"])
+        is_known = self.headers["Authorization"] == f"Basic {KNOWN}"
+        self.send_response(200 if is_known else 401)
+        self.end_headers()
+        self.wfile.write(b"OK")
+
+    def log_message(self, *_words: object) -> None:
+        """Prints nothing."""
+
+
+KNOWN = base64.b64encode(b"some:p@ss/w0rd").decode()
+
+
+@pytest.fixture
+def guarded() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("user", "variables"),
+    [
+        ("some:p%40ss%2Fw0rd@", {}),
+        ("", {"MLFLOW_TRACKING_USERNAME": "some", "MLFLOW_TRACKING_PASSWORD": "p@ss/w0rd"}),
+    ],
+)
+def test_a_server_is_asked_with_the_password_which_is_not_shown(
+    doctor, guarded, port, user, variables
+):
+    rows = doctor(port, "--tracking-uri", f"http://{user}{guarded}", **variables)[1]
+    row = one(rows, "MLflow store")
+    assert row["state"] == "ok"
+    assert row["seen"] == f"http://{'some:***@' if user else ''}{guarded} answers"
+    assert "w0rd" not in str(rows)
+
+
+def test_a_wrong_password_fails_and_is_not_shown(doctor, guarded, port):
+    rows = doctor(port, "--tracking-uri", f"http://some:hunter22@{guarded}")[1]
+    assert "does not answer: it answers 401" in one(rows, "MLflow store")["seen"]
+    assert "hunter22" not in str(rows)
+
+
+def test_a_program_at_the_port_is_told_no_password(doctor, guarded):
+    Server.heard.clear()
+    doctor(f"--port={guarded.rpartition(':')[2]}", MLFLOW_TRACKING_USERNAME="some")
+    assert Server.heard == [None]
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "place"),
+    [
+        ("--tracking-uri", "MLflow store", "sqlite:/x://["),
+        ("--tracking-uri", "MLflow store", "http://["),
+        ("--tracking-uri", "MLflow store", "./"),
+        ("--tracking-uri", "MLflow store", "nowhere"),
+        ("--storage", "studies", "sqlite+x://@:y"),
+        ("--storage", "studies", "sqlite+x:///y"),
+    ],
+)
+def test_an_address_that_is_none_fails(doctor, port, option, name, place):
+    row = one(doctor(port, option, place)[1], name)
+    assert row["state"] == "fail"
+    assert place in row["seen"]
+
+
+def test_an_address_that_is_not_looked_at_is_said_so(doctor, port):
+    row = one(doctor(port, MLFLOW_TRACKING_URI="databricks")[1], "MLflow store")
+    assert (row["state"], row["seen"]) == ("ok", "databricks, not looked at")
+
+
+def test_data_of_the_users_own_is_found_where_run_py_finds_it(doctor, port, tmp_path):
+    (tmp_path / "here" / "mine.py").write_text(
+        "import numpy as np\n"
+        "def load():\n"
+        "    x, y = np.zeros((20, 3, 2), np.float32), np.arange(20) % 2\n"
+        "    return x, y, x, y\n"
+    )
+    words = ("--data=function", "data.function=mine:load", "data.n_validation=4")
+    row = one(doctor(port, *words)[1], "data")
+    assert (row["state"], row["seen"]) == ("ok", "function, 16 sequences to train on")
 
 
 def test_a_server_that_is_away_fails(doctor, port):

@@ -70,9 +70,31 @@ def test_a_dry_run_finds_the_mistakes_that_a_sweep_would(project, program):
     assert "Traceback" not in run.stderr
 
 
-def test_a_dry_run_without_a_sweep_is_refused(project, program):
-    run = program(project / "src" / "run.py", "dry_run=true", cwd=project)
+@pytest.mark.parametrize("word", ["dry_run=true", "hydra.sweeper.dry_run=true"])
+def test_a_dry_run_without_a_sweep_is_refused(project, program, word):
+    run = program(project / "src" / "run.py", word, cwd=project)
     assert run.returncode == 1
     assert run.stderr == (
         "error: dry_run shows what a sweep would do: give it with -m, as `-m sweep`\n"
     )
+
+
+def test_a_dry_run_reads_the_studies_in_the_folder_of_the_jobs(project, program):
+    path, none = project / "src" / "run.py", "hydra.sweeper.storage=null"
+    folder = f"hydra.sweep.dir={project}/all"
+    swept = program(path, "-m", "sweep=tiny", none, folder, cwd=project)
+    assert swept.returncode == 0, swept.stderr
+    run = program(path, "-m", "sweep=tiny", none, folder, "dry_run=true", cwd=project)
+    assert run.returncode == 0, run.stderr
+    assert "as a trial of tiny-1 took" in run.stdout
+
+
+def test_a_dry_run_makes_no_store_that_an_address_names(project, program):
+    before = listed(project)
+    address = f"hydra.sweeper.storage=sqlite:///{project}/new.db"
+    run = program(
+        project / "src" / "run.py", "-m", "sweep=tiny", address, "dry_run=true", cwd=project
+    )
+    assert run.returncode == 0, run.stderr
+    assert "tiny-1, a new one" in run.stdout
+    assert listed(project) == before

@@ -1,6 +1,7 @@
 """A champion gives way only to a better model on the same data, as MLflow's client sees it."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -137,8 +138,29 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path):
     assert Evaluation.read(tmp_path) == evaluation(0.9)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"score": "x"}', json.dumps({"value": 1})])
+WHOLE = {"score": "s", "value": 1, "higher_is_better": True, "data": "d", "card": "c"}
+WRONG = [{"value": "0.9"}, {"value": True}, {"value": math.nan}, {"value": math.inf}]
+WRONG += [{"score": 1}, {"higher_is_better": "yes"}, {"data": None}, {"card": ["c"]}]
+BROKEN = ["{", "[]", '{"score": "x"}', *(json.dumps(WHOLE | wrong) for wrong in WRONG)]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_anything_else_in_its_place_is_told_in_one_sentence(tmp_path, text):
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(SearchError, match="a JSON object of score, value, higher_is_better"):
+    with pytest.raises(
+        SearchError, match=r"a JSON object of score \(str\), value \(float\), higher_is_better"
+    ):
         Evaluation.read(tmp_path)
+
+
+def test_a_whole_number_is_a_score_too(tmp_path):
+    (tmp_path / FILE).write_text(json.dumps(WHOLE))
+    assert Evaluation.read(tmp_path).value == 1
+
+
+def test_a_card_is_registered_without_secrets(tracking, client, tmp_path):
+    url = "postgresql://me:hunter22@host/x"
+    run = register(tracking, tmp_path, evaluation(0.9, card=f"read from {url}"))
+    version = client.get_model_version_by_alias(NAME, "champion")
+    assert version.description == "read from postgresql://me:***@host/x"
+    assert run.registered

@@ -13,11 +13,11 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from seqsweep.arguments import check_the_sweep, is_hydras, told
+from seqsweep.arguments import check_the_sweep, in_hydras_words, is_hydras, told
 from seqsweep.config import read
 from seqsweep.errors import UserError
 from seqsweep.record import flatten
@@ -68,11 +68,13 @@ KEYS = """
     model._target_ model.width data.function data.name data.dir data.n_validation
     training.epochs training.batch_size training.training_iters training.display
     optimizer.learning_rate tracking.uri tracking.hidden tracking.dir devices.threads
+    devices.slots devices.gpu_memory
     hydra.sweeper hydra.sweeper.n_trials hydra.sweeper.params hydra.sweeper.sampler
     hydra/sweeper hydra/sweeper/sampler hydra.sweeper.direction hydra.sweeper.enqueue
     hydra.sweeper.constraints hydra.sweeper.storage hydra.sweeper.n_jobs
 """.split()  # noqa: SIM905 - a table
 VALUES = r"""
+    [gpu:0,cpu] [gpu]
     null true 0 -1 1e999 -inf nan 0x10 1_000 99999999999999999999999 [] {} '' '???' ???
     ${seed} ${nosuch} ${oc.env:NOSUCH} ${model} lstm gru conv1d function idx [1,2] {a:1}
     {a:{b:[{}]}} a,b choice(1,2) interval(0,1) interval(nan,1) range(0,1e300,1e-300) glob(*) int(a)
@@ -92,10 +94,13 @@ overrides = st.builds(
 
 
 @given(st.lists(overrides, min_size=1, max_size=3))
+@example(["hydra.sweeper=null"])
+@example(["++hydra.sweeper=1"])
 @few
 def test_any_overrides_are_read_or_told_of(conf, lines):
     def steps():
-        config = compose("config", overrides=lines, return_hydra_config=True)
+        _program, _multirun, *words = in_hydras_words(["run.py", "-m", *lines])
+        config = compose("config", overrides=words, return_hydra_config=True)
         sweeper = {k: v for k, v in config.hydra.sweeper.items() if not k.startswith("_")}
         OmegaConf.set_struct(config, False)
         del config["hydra"]

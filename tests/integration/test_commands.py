@@ -38,6 +38,10 @@ ELSEWHERE = {
     "pip install optuna-dashboard": "a program of others",
     "optuna-dashboard sqlite:///mlruns/optuna.db": "a program of others",
     "pip install /path/to/seqsweep": "test_wheel.py installs it",
+    "python src/run.py -m sweep 'devices.slots=[gpu:0,gpu:1,cpu]'": (
+        "it needs two GPUs: test_gpu_slots.py has made-up ones"
+    ),
+    "python -m pytest -m gpu": "it needs a GPU",
     "python -m seqsweep.tracking.send FOLDER/unsent.jsonl": "test_tracking_outage.py",
     "python -m seqsweep.search.difference mlruns/optuna.db forget_bias-1 0 2": (
         "of a sweep whose four values have all run"

@@ -100,6 +100,7 @@ def test_where_the_machine_gives_other_curves_that_is_said(rerun, client, trials
         (["+rerun=" + 32 * "0"], "has no such trial"),
         (["+rerun=no/1"], "has no such trial"),
         (["+rerun=twice/0"], "has several runs below it; give the one to be trained again: "),
+        (["+rerun=1", "++rerun=2"], "rerun=1 and 2: one trial is accepted"),
         (["+rerun=word"], "rerun=word: a run's id, a trial's number"),
         (["+rerun=1", "model.n_hidden=8"], "model.n_hidden=8: +rerun trains the recorded trial"),
         (["+rerun=1", "model=gru"], "model=gru: +rerun trains the recorded trial as it was"),

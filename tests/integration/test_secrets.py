@@ -215,3 +215,53 @@ def test_an_override_that_hydra_cannot_read_is_told_of_without_its_password(
     assert ended.stderr == (
         "error: tracking.uri=http://someone:***@127.0.0.1: it is no Hydra override\n"
     )
+
+
+SEARCHED = ["s3arched-one", "s3arched-two"]
+
+
+def test_what_is_searched_may_be_secret_and_stands_in_the_study_alone(folder, address, program):
+    """Optuna's store has the values, or no sweep could go on; nothing else has them."""
+    where = folder / "searched"
+    where.mkdir()
+    ended = program(
+        APP,
+        "-m",
+        "+note=${oc.env:MY_API_TOKEN}",
+        f"+db={DB}",
+        f"+key.password=choice({','.join(SEARCHED)})",
+        "+x=interval(0,1)",
+        "hydra.sweeper.params=null",
+        "hydra/sweeper/sampler=random",
+        "hydra.sweeper.n_trials=4",
+        "hydra.sweep.subdir=${hydra.job.num}",
+        f"hydra.sweeper.storage={where}/study.db",
+        f"hydra.sweeper.tracking.uri={address}",
+        "hydra.sweeper.tracking.experiment=searched",
+        cwd=where,
+        SEQSWEEP_REPORT_EVERY="60",
+        **VARIABLES,
+    )
+    assert ended.returncode == 0, ended.stderr
+    _, tracked = runs(address, "searched")
+    passwords = [run.data.params["key.password"] for run in tracked if "x" in run.data.params]
+    assert passwords == ["***"] * 4
+    study = optuna.load_study(study_name="keeps_secrets-1", storage=f"sqlite:///{where}/study.db")
+    assert {trial.params["key.password"] for trial in study.trials} <= set(SEARCHED)
+    said = [ended.stdout, ended.stderr]
+    for command in (["status", "keeps_secrets-1"], ["best"], ["compare", *["keeps_secrets-1"] * 2]):
+        words = ["--storage", f"{where}/study.db"]
+        words += [] if command[0] == "status" else ["--tracking-uri", address]
+        for form in ([], ["--json"]):
+            looked = program(Path("-m"), "seqsweep", *command, *words, *form, cwd=where)
+            assert looked.returncode == 0, looked.stderr
+            said += [looked.stdout, looked.stderr]
+    assert [text for text in said if any(secret in text for secret in SEARCHED)] == []
+    assert (where / "sweep" / "report" / "figures.html").exists()
+    for path in where.rglob("*"):
+        is_study = path.name.startswith("study.db")
+        if path.is_file() and not is_study:
+            assert not any(secret.encode() in content(path) for secret in SEARCHED), path
+    for path in (folder / "server").rglob("*"):
+        if path.is_file():
+            assert not any(secret.encode() in content(path) for secret in SEARCHED), path

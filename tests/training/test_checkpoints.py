@@ -53,7 +53,13 @@ VALUES = {
         "checkpoint_every_s": 0,
     },
     "tracking": {**NONE, "system_metrics_every_s": None, "pictures": False, "hidden": []},
-    "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
+    "devices": {
+        "name": "cpu",
+        "threads": 1,
+        "trials_per_gpu": 1,
+        "slots": None,
+        "gpu_memory": "growth",
+    },
 }
 
 
@@ -326,7 +332,7 @@ def test_where_it_runs_and_what_is_shown_is_the_same_training(dataset):
     elsewhere = config(
         root="/q",
         tracking={**VALUES["tracking"], "dir": "/q"},
-        devices={"name": "cpu", "threads": 2, "trials_per_gpu": 3},
+        devices={**VALUES["devices"], "threads": 2, "trials_per_gpu": 3},
         display="lines",
         test_len=3,
         checkpoint_every_s=60,

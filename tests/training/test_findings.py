@@ -62,7 +62,13 @@ VALUES = {
         "pictures": False,
         "hidden": [],
     },
-    "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
+    "devices": {
+        "name": "cpu",
+        "threads": 1,
+        "trials_per_gpu": 1,
+        "slots": None,
+        "gpu_memory": "growth",
+    },
 }
 
 

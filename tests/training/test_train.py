@@ -70,7 +70,13 @@ def config(**changes) -> Config:
             "pictures": False,
             "hidden": [],
         },
-        "devices": {"name": "cpu", "threads": 1, "trials_per_gpu": 1},
+        "devices": {
+            "name": "cpu",
+            "threads": 1,
+            "trials_per_gpu": 1,
+            "slots": None,
+            "gpu_memory": "growth",
+        },
     }
     for key, value in changes.items():
         *path, last = key.split("__")

@@ -175,6 +175,9 @@ def test_the_tutorial_is_as_the_tutorial_was():
         ("tracking.hidden=[1]", "tracking.hidden=1"),
         ("data.n_validation=${nosuch}", "nosuch"),
         ("tracking.experiment=''", "tracking.experiment=''"),
+        ("tracking.registered_model=a/b", "tracking.registered_model='a/b'"),
+        ("tracking.registered_model='a:1'", "tracking.registered_model='a:1'"),
+        ("tracking.registered_model='  '", "tracking.registered_model='  '"),
         ("seed=4294967296", "seed=4294967296"),
     ],
 )

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution
 
 from seqsweep.errors import ConfigError, first_line, reason
 from seqsweep.process.result import raised, returned
 from seqsweep.record import visible
+from seqsweep.search.display import show_params
+from seqsweep.search.parameter import Parameter
+from seqsweep.search.past import difference
+from seqsweep.search.records import searched
 from seqsweep.secrets import masked, masked_yaml
 
 # RFC 3986, without percent-encoding: unreserved, reserved and the percent sign itself
@@ -150,3 +155,36 @@ def test_errors_and_reasons_hold_no_secret():
 def test_a_value_is_masked_before_it_is_cut_short():
     long = f"postgresql://me:{'hunter2' * 10}@host/db"
     assert "hunter2" not in returned(long, n_values=1).reason
+
+
+def test_a_config_whose_job_has_not_begun_is_shown_as_far_as_it_is_known():
+    config = OmegaConf.create(
+        {"x": "???", "n": "${hydra:job.num}", "of": {"n": "${hydra:job.num}", "y": "???", "z": 1}}
+    )
+    assert visible(config, []) == {
+        "x": "???",
+        "n": "${hydra:job.num}",
+        "of": {"n": "${hydra:job.num}", "y": "???", "z": 1},
+    }
+
+
+def test_a_config_with_hydras_part_is_resolved_by_its_own():
+    config = OmegaConf.create(
+        {"n": "${hydra:job.num}", "of": {"n": "no ${hydra:job.num}"}, "hydra": {"job": {"num": 3}}}
+    )
+    assert visible(config, []) == {"n": 3, "of": {"n": "no 3"}}
+
+
+@pytest.mark.parametrize("key", ["password", "+password", "++a.password", "a.password"])
+def test_a_searched_secret_is_masked_by_its_key(key):
+    assert searched({key: "hunter22"}) == {key.lstrip("+"): "***"}
+    assert show_params({key: "hunter22", "x": 1}) == "password=*** x=1"
+    parameter = Parameter(key, CategoricalDistribution(["hunter22", "b"]), f"{key}=hunter22,b")
+    assert parameter.described == "***"
+
+
+def test_a_search_that_differs_in_a_secret_is_told_without_it():
+    said = difference(
+        {"params.a.password": "hunter22"}, {"params.a.password": "0ther-pw", "b": "1"}
+    )
+    assert said == "params.a.password: *** then, *** now; b: none then, 1 now"

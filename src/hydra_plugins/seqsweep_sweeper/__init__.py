@@ -54,7 +54,13 @@ class SeqsweepSweeperConf:
     dry_run: bool = False
     storage: Optional[str] = None  # noqa: UP045
     devices: Dict[str, Any] = field(  # noqa: UP006
-        default_factory=lambda: {"name": "auto", "threads": 1, "trials_per_gpu": 1}
+        default_factory=lambda: {
+            "name": "auto",
+            "threads": 1,
+            "trials_per_gpu": 1,
+            "slots": None,
+            "gpu_memory": "growth",
+        }
     )
     tracking: Dict[str, Any] = field(  # noqa: UP006
         default_factory=lambda: {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seqsweep.cli import places
 from seqsweep.cli.options import Json, Storage, SweepArgument, TrackingUri
 from seqsweep.cli.output import duration, print_json, say
-from seqsweep.cli.records import record_of
+from seqsweep.cli.records import Records
 from seqsweep.errors import SearchError
 
 if TYPE_CHECKING:
@@ -41,17 +41,19 @@ def described(reading: Reading, uri: str) -> dict[str, Any]:
     """Gives the best trials of a sweep as plain values."""
     from seqsweep.search.commands import how_to_train_again
     from seqsweep.search.reading import evaluations
+    from seqsweep.secrets import masked_values
 
+    records = Records(uri)
     evaluated, trials = evaluations(reading.past), []
     for trial in reading.best:
-        record = record_of(trial, uri)
+        record = records.of(trial)
         again = how_to_train_again(reading.past, trial.params, record.run_id)
         trials.append(
             {
                 "number": trial.number,
                 "values": dict(zip(reading.names, trial.values, strict=True)),
                 "values_by_seed": trial.user_attrs.get("values_by_seed"),
-                "params": dict(trial.params),
+                "params": masked_values(dict(trial.params)),
                 "evaluated": evaluated.get(trial.number) or record.tests,
                 "seconds": trial.duration.total_seconds(),
                 "run_id": record.run_id,

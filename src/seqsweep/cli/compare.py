@@ -11,7 +11,7 @@ import typer
 from seqsweep.cli import places
 from seqsweep.cli.options import Json, Storage, TrackingUri
 from seqsweep.cli.output import duration, plain, print_json, say, table
-from seqsweep.cli.records import record_of
+from seqsweep.cli.records import Records
 from seqsweep.errors import SearchError, TrackingError
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def compare(
 ) -> None:
     """Show two sweeps, or two trials, side by side: what differs, and what came of it."""
     uri = places.runs(tracking_uri)
-    left, right = (_find(each, places.studies(storage), uri) for each in (a, b))
+    records = Records(uri)
+    left, right = (_find(each, places.studies(storage), records) for each in (a, b))
     if left.kind != right.kind:
         raise SearchError(
             f"{a} is a {left.kind} and {b} a {right.kind}: two sweeps are compared, or two trials"
@@ -58,14 +59,14 @@ class Side:
     missing: str = ""
 
 
-def _find(wanted: str, place: str, uri: str) -> Side:
+def _find(wanted: str, place: str, records: Records) -> Side:
     """Gives what is named.
 
     Raises:
         UserError: there is none.
     """
     if RUN_ID.fullmatch(wanted):
-        return Side("trial", _of_run(_run(wanted, uri)))
+        return Side("trial", _of_run(_run(wanted, records.uri)))
     from seqsweep.search.reading import Reading, find_name, open_for_reading, readable
 
     sweep, slash, number = wanted.rpartition("/")
@@ -75,7 +76,7 @@ def _find(wanted: str, place: str, uri: str) -> Side:
             return Side("sweep", _of_sweep(Reading.of(store, find_name(store, wanted))))
         reading = Reading.of(store, find_name(store, sweep))
     trial = _trial(reading, number)
-    record = record_of(trial, uri)
+    record = records.of(trial)
     return Side("trial", _of_trial(reading, trial, record.run), record.missing)
 
 
@@ -97,6 +98,7 @@ def _trial(reading: Reading, number: str) -> FrozenTrial:
 
 def _of_sweep(reading: Reading) -> Sections:
     from seqsweep.search.ranges import space_of
+    from seqsweep.secrets import masked_values
 
     best = reading.best[0] if reading.best else None
     took = [trial.duration for trial in reading.trials if trial.duration]
@@ -110,17 +112,19 @@ def _of_sweep(reading: Reading) -> Sections:
             "all trials": sum(took[1:], took[0]) if took else None,
         },
         "space": space_of(reading.past.attributes),
-        "best parameters": dict(best.params) if best else {},
+        "best parameters": masked_values(dict(best.params)) if best else {},
     }
 
 
 def _of_trial(reading: Reading, trial: FrozenTrial, run: RunRow | None) -> Sections:
     from seqsweep.search.report import STATES
+    from seqsweep.secrets import masked_values
 
     others = run.params if run else {}  # the rest of the config
+    params = masked_values(dict(trial.params))
     values = dict(zip(reading.names, trial.values or (), strict=False))
     return {
-        "parameters": {**others, **{k.lstrip("+"): v for k, v in trial.params.items()}},
+        "parameters": {**others, **{k.lstrip("+"): v for k, v in params.items()}},
         "values": {"state": STATES[trial.state][0], **values},
         "times": {"began": trial.datetime_start, "took": trial.duration},
         "metrics": run.metrics if run else {},

@@ -68,17 +68,26 @@ def _checks(studies: str, uri: str, port: int, overrides: list[str]) -> Iterator
 
 
 def _stores(studies: str, uri: str) -> Iterator[Check]:
+    from seqsweep.cli.checks import fail
     from seqsweep.cli.checks.mlflow import check_schema, check_server
     from seqsweep.cli.checks.sqlite import check_sqlite
     from seqsweep.cli.checks.studies import check_studies
-    from seqsweep.stores import sqlite_file
+    from seqsweep.errors import ConfigError
+    from seqsweep.stores import file_of_runs, sqlite_file
 
-    if (file := sqlite_file(studies)) is None:
-        yield check_studies(studies)
-    else:
-        yield from check_sqlite("studies", file)
-    if (file := sqlite_file(uri)) is None:
-        yield check_server(uri)
+    try:
+        if (file := sqlite_file(studies)) is None:
+            yield check_studies(studies)
+        else:
+            yield from check_sqlite("studies", file)
+    except ConfigError as error:
+        yield fail("studies", str(error), "mend the address")
+    try:
+        if (file := file_of_runs(uri)) is None:
+            yield check_server(uri)
+            return
+    except ConfigError as error:
+        yield fail("MLflow store", str(error), "mend the address")
         return
     yield from check_sqlite("MLflow store", file)
     if file.exists():

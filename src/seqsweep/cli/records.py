@@ -33,20 +33,33 @@ class Record:
         return {name: value for name, value in metrics.items() if name.startswith("test_")}
 
 
-def record_of(trial: FrozenTrial, uri: str) -> Record:
-    """Gives the record of a trial; what the study itself knows of it needs no MLflow."""
-    from seqsweep.search.records import MODEL_ID, RUN_ID, RUN_KEY
+@dataclass
+class Records:
+    """The records of trials in the MLflow store `uri`; one that fails is asked no more."""
 
-    known = trial.user_attrs
-    run_id, model_id = known.get(RUN_ID) or None, known.get(MODEL_ID) or None
-    if run_id is None and RUN_KEY not in known:
-        return Record(run_id, model_id)
-    from seqsweep.tracking.inspect import read_run
+    uri: str
+    missing: str = ""
 
-    try:
-        run = read_run(uri, run_id=run_id, key=known.get(RUN_KEY))
-    except TrackingError as error:
-        return Record(run_id, model_id, missing=str(error))
-    if run is None:
-        return Record(run_id, model_id)
-    return Record(run.id, model_id or run.model_id, run)
+    def of(self, trial: FrozenTrial) -> Record:
+        """Gives the record of a trial; what the study itself knows of it needs no MLflow."""
+        from seqsweep.search.records import MODEL_ID, RUN_ID, RUN_KEY
+
+        known = trial.user_attrs
+        run_id, model_id = known.get(RUN_ID) or None, known.get(MODEL_ID) or None
+        if run_id is None and RUN_KEY not in known:
+            return Record(run_id, model_id)
+        run = self._read(run_id, known.get(RUN_KEY))
+        if run is None:
+            return Record(run_id, model_id, missing=self.missing)
+        return Record(run.id, model_id or run.model_id, run)
+
+    def _read(self, run_id: str | None, key: str | None) -> RunRow | None:
+        from seqsweep.tracking.inspect import read_run
+
+        if self.missing:
+            return None
+        try:
+            return read_run(self.uri, run_id=run_id, key=key)
+        except TrackingError as error:
+            self.missing = str(error)
+            return None

@@ -31,7 +31,7 @@ from seqsweep.process.channel import (
     interrupt_current,
     open_current,
 )
-from seqsweep.process.messages import CHECKPOINT_FOLDER, Stopped
+from seqsweep.process.messages import CHECKPOINT_FOLDER, OUTPUT_FILE, Stopped
 from seqsweep.process.result import raised, returned
 from seqsweep.secrets import keep_out_of_logs
 
@@ -99,7 +99,7 @@ def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
         job = cloudpickle.loads(payload)
         _heed_sigterm(job.folder / CHECKPOINT_FOLDER)
         os.environ.update(job.environment)
-        _write_output_to(job.folder / "output.log")
+        _write_output_to(job.folder / OUTPUT_FILE)
         faulthandler.enable()
         open_current(connection)
         word = _run(job)

@@ -20,6 +20,7 @@ LOW, HIGH = "_95_low", "_95_high"
 MODEL_FOLDER = "model"
 # What a job keeps in this folder of its own, the trial that tries it again finds in its own.
 CHECKPOINT_FOLDER = "checkpoint"
+OUTPUT_FILE = "output.log"  # what a job writes to stdout and stderr, in its folder
 
 
 def now_ms() -> int:

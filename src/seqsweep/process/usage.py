@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -97,12 +97,6 @@ def gpu_values(name: str) -> dict[str, float]:
         rates = nvml.nvmlDeviceGetUtilizationRates(handle)
         values["gpu_0_utilization_percentage"] = float(rates.gpu)
     return values
-
-
-def gpu_of(environment: Mapping[str, str]) -> str | None:
-    """Gives the first GPU that a process with this environment sees; None without one."""
-    first = environment.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
-    return None if first in ("", "-1") else first
 
 
 @cache

@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from seqsweep.errors import UserError
+from seqsweep.gpus import gpu_of
 from seqsweep.outcome import INTERRUPTED, Failed, Outcome
 from seqsweep.process.child import Job
 from seqsweep.process.messages import MODEL_FOLDER, Point, Report
 from seqsweep.process.parent import OnReport, TrialProcess
 from seqsweep.process.result import raised
-from seqsweep.process.usage import gpu_of, sampled
+from seqsweep.process.usage import sampled
 from seqsweep.search.settings import Settings
 from seqsweep.tracking import Run, record
 

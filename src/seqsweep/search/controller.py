@@ -110,6 +110,8 @@ class Controller:
                 raise error
             if error is not None:
                 self._why = f"{type(error).__name__}: {first_line(error)}"
+            elif job.return_value.is_failure:
+                self._why = job.return_value.says
 
     def _await_the_rest(self) -> None:
         """Waits until no worker is left, then lets trials that were lost with theirs run again."""

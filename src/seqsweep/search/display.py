@@ -17,6 +17,7 @@ from rich.text import Text
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process.messages import HIGH, LOW, Report
 from seqsweep.record import duration
+from seqsweep.secrets import masked_values
 from seqsweep.terminal import is_live
 
 STYLES = {Completed: "green", Pruned: "yellow", Failed: "red"}
@@ -38,9 +39,10 @@ def show(value: Any) -> str:
 
 
 def show_params(params: Mapping[str, Any]) -> str:
-    """Writes parameters on one line."""
+    """Writes parameters on one line, without secrets."""
     names = short_names(params)
-    return " ".join(f"{names[key]}={show(value)}" for key, value in params.items())
+    shown = masked_values(dict(params))
+    return " ".join(f"{names[key]}={show(value)}" for key, value in shown.items())
 
 
 def show_values(names: Sequence[str], values: Sequence[float]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
 
+import sqlalchemy
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from rich.console import Console
@@ -14,8 +14,10 @@ from seqsweep.record import counted, duration
 from seqsweep.search.origin import question
 from seqsweep.search.past import find, search_of
 from seqsweep.search.plan import Plan
+from seqsweep.search.reading import open_for_reading, readable
 from seqsweep.search.study import last_number
 from seqsweep.secrets import masked
+from seqsweep.stores import sqlite_file
 from seqsweep.tracking import place_of
 
 
@@ -52,11 +54,13 @@ def _plain(text: str) -> str:
 
 def _storage(plan: Plan) -> BaseStorage | None:
     """Opens the store of studies where there is one."""
-    place = plan.settings.storage
-    if place is None or ("://" not in place and not Path(place).expanduser().exists()):
+    place = plan.settings.storage or str(plan.folder / "optuna.db")
+    file = sqlite_file(place)
+    if file is not None and not file.is_file():
         return None
-    plan.storage = place
-    return plan.connect()
+    storage = open_for_reading(place)
+    with readable(place):
+        return storage if sqlalchemy.inspect(storage.engine).has_table("studies") else None
 
 
 def _study(plan: Plan, storage: BaseStorage | None) -> str:

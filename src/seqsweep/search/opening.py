@@ -90,6 +90,7 @@ def open_server(url: str, *, makes_tables: bool = True, **arguments: Any) -> Sto
     Raises:
         SearchError: there is no such driver, or the database is another program's or empty.
     """
+    url = _with_psycopg(url)
     read = make_url(url)
     _check_driver(read)
     connects = {"connect_args": _connect_arguments(read)}
@@ -108,6 +109,11 @@ def open_server(url: str, *, makes_tables: bool = True, **arguments: Any) -> Sto
         sqlalchemy.event.listen(storage.engine, "connect", partial(_execute, statement))
         storage.engine.dispose()
     return storage
+
+
+def _with_psycopg(url: str) -> str:
+    """Lets `postgresql://` mean psycopg 3, as with SQLAlchemy 2.1; for Python 3.10 there is 2.0."""
+    return re.sub("^postgresql://", "postgresql+psycopg://", url)
 
 
 def is_sqlite(place: str) -> bool:

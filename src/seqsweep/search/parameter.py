@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 
 from seqsweep.errors import SearchError
+from seqsweep.secrets import masked, masked_values
 
 Value = None | bool | int | float | str
 MOST_POINTS = 100_000  # of a grid, which are held in memory
@@ -49,10 +50,15 @@ class Parameter:
 
     @property
     def described(self) -> str:
-        """How it was written, without its key and with its condition."""
+        """How it was written, without its key, with its condition, and without secrets."""
+        values = masked_values({self.key: self.text.partition("=")[2]})[self.key]
+        return values + masked(self.condition)
+
+    @property
+    def condition(self) -> str:
+        """When it exists, as ` when model is gru`; empty where it always does."""
         terms = (f"{name} is {' or '.join(map(literal, v))}" for name, v in self.when_items())
-        values = self.text.partition("=")[2]
-        return f"{values} when {' and '.join(terms)}" if self.when else values
+        return f" when {' and '.join(terms)}" if self.when else ""
 
     def when_items(self) -> list[tuple[str, tuple[Value, ...]]]:
         """Gives the terms of the condition."""

@@ -23,6 +23,7 @@ from seqsweep.search.room import says_full
 from seqsweep.search.stops import RETRY_OF, retried_numbers
 from seqsweep.search.storage import Storage
 from seqsweep.search.study import last_number
+from seqsweep.secrets import masked_values
 from seqsweep.tracking import Tracking, new_key
 
 # Attributes of a study.
@@ -45,8 +46,7 @@ def search_of(jobs: Jobs) -> dict[str, str]:
     """Gives what makes two sweeps the same search: space, objectives and all else of the config."""
     settings, space = jobs.settings, jobs.space
     parameters = {
-        f"params.{p.name}": distribution_to_json(p.distribution)
-        + (f" when {p.described.partition(' when ')[2]}" if p.when else "")
+        f"params.{p.name}": distribution_to_json(p.distribution) + p.condition
         for p in space.parameters
     }
     fields = ("direction", "metric", "custom_search_space", "repeats", "seed_key")
@@ -59,9 +59,8 @@ def search_of(jobs: Jobs) -> dict[str, str]:
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
     """Writes in what two searches differ, with both values of each key."""
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return "; ".join(
-        f"{key}: {old.get(key, 'none')} then, {new.get(key, 'none')} now" for key in keys
-    )
+    before, now = (masked_values({key: of.get(key, "none") for key in keys}) for of in (old, new))
+    return "; ".join(f"{key}: {before[key]} then, {now[key]} now" for key in keys)
 
 
 @dataclass(frozen=True)

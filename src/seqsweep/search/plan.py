@@ -57,7 +57,7 @@ class Plan:
     Attributes:
         n_trials: how many trials are to end, None for as many as the time allows.
         known: points that are tried first, or all points of a grid.
-        slots: the slots of this machine; workers that run elsewhere have their own.
+        slots: the slots of this machine that are of use; workers that run elsewhere have their own.
         storage: a URL or a path, known once the sweep begins.
         holder: this sweep, as others see it in the study; known once the sweep begins.
         before: the holder of a study that goes on, as it was found.
@@ -326,7 +326,7 @@ def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
     except ConfigError:  # the machine that starts workers need not have their devices
         if launcher.is_basic:
             raise
-        return make_slots(replace(settings.devices, name="cpu"), 1)
+        return make_slots(replace(settings.devices, name="cpu", slots=None), 1)
 
 
 def _is_run(name: str, where: str) -> SearchError:

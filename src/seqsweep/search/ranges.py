@@ -13,19 +13,20 @@ from optuna.distributions import (
 )
 
 from seqsweep.search.past import SEARCH
+from seqsweep.secrets import masked_values
 
 PREFIX = "params."  # of a parameter among what makes two sweeps the same search
 
 
 def space_of(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Gives each parameter's range, as the attributes of a study hold it."""
+    """Gives each parameter's range, as the attributes of a study hold it, without secrets."""
     found = {}
     for key, text in attributes.get(SEARCH, {}).items():
         if key.startswith(PREFIX):
             distribution, _, when = text.partition(" when ")
             said = _said(json_to_distribution(distribution))
             found[key.removeprefix(PREFIX)] = f"{said} when {when}" if when else said
-    return found
+    return masked_values(found)
 
 
 def _said(distribution: BaseDistribution) -> str:

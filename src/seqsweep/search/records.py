@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from seqsweep.record import text
 from seqsweep.search.stops import RETRY_OF
+from seqsweep.secrets import masked_values
 from seqsweep.tracking import RunRecord
 from seqsweep.tracking.base import SWEEP, TRIAL
 
@@ -38,5 +39,5 @@ def record_of(
 
 
 def searched(params: Mapping[str, Any]) -> dict[str, str]:
-    """Gives what was searched, as params of a run."""
-    return {name.lstrip("+"): text(value) for name, value in params.items()}
+    """Gives what was searched, as params of a run: without secrets."""
+    return {name.lstrip("+"): text(value) for name, value in masked_values(dict(params)).items()}

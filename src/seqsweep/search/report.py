@@ -25,7 +25,7 @@ from seqsweep.search.display import (
 )
 from seqsweep.search.intervals import BY_SEED, by_seed, interval
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, retried_numbers
-from seqsweep.secrets import masked_yaml
+from seqsweep.secrets import masked_values, masked_yaml
 
 RESULTS = "optimization_results.yaml"  # in the sweep's folder, as with Hydra's own Optuna sweeper
 MOST_ROWS = 30  # a longer sweep shows its best
@@ -70,10 +70,11 @@ def print_table(
         is_best = trial.number in winners
         outcome, style = STATES[trial.state]
         values = _values(trial, outcome, len(names))
+        params = masked_values(dict(trial.params))
         table.add_row(
             f"{trial.number} *" if is_best else str(trial.number),
             *(f"[{style}]{value}[/]" for value in values),
-            *(escape(show(trial.params.get(key, ""))) for key in keys),
+            *(escape(show(params.get(key, ""))) for key in keys),
             f"{trial.duration.total_seconds():.1f} s" if trial.duration else "",
             style="bold" if is_best else None,
         )
@@ -140,7 +141,7 @@ def print_best(
     reached = ", ".join(filter(None, [reached, show_scores(evaluated.get(trial.number, {}))]))
     console.print(f"\nBest: [bold]trial {trial.number}[/], {escape(reached)}", highlight=False)
     shorts = short_names(trial.params)
-    for key, value in trial.params.items():
+    for key, value in masked_values(dict(trial.params)).items():
         console.print(f"  {escape(shorts[key])} = {escape(show(value))}", highlight=False)
 
 

@@ -19,6 +19,7 @@ from seqsweep.process.result import raised
 from seqsweep.record import flatten, text, visible
 from seqsweep.search import handover
 from seqsweep.search.attempt import Attempt, Interrupt, ended_truly, results_of
+from seqsweep.search.health import Health
 from seqsweep.search.intervals import BY_SEED
 from seqsweep.search.parameter import Value
 from seqsweep.search.plan import Plan
@@ -42,11 +43,12 @@ OnProgress = Callable[[Report], None]
 class Runner:
     """Runs the trials of a plan; called from the threads of the slots."""
 
-    def __init__(self, plan: Plan, tracking: Tracking, sweep_run: str) -> None:
+    def __init__(self, plan: Plan, tracking: Tracking, sweep_run: str, health: Health) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._tracking = tracking
         self._sweep_run = sweep_run
+        self._health = health
         self._tags = plan.tags()
         self._composing = threading.Lock()
         self._judging = threading.Lock()
@@ -75,6 +77,7 @@ class Runner:
             train = self._once if self._settings.repeats == 1 else self._repeated
             began = time.monotonic()
             outcome = train(trial, run, jobs, on_progress, passed)
+            outcome = self._health.judge(slot, outcome, [job.folder for job in jobs.values()])
             run.log([Point(DURATION, time.monotonic() - began, 0)])
             return outcome
 

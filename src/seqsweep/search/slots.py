@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import shutil
-import subprocess
+from collections import Counter
 from dataclasses import dataclass
 
 from seqsweep.config import DevicesConfig
 from seqsweep.errors import ConfigError
+from seqsweep.gpus import MEMORY_LIMIT, VISIBLE, gpu_of, gpu_of_slot, listed_gpus
+from seqsweep.search.allocation import given_cpus, given_gpus
 
 # TensorFlow reads them when it first uses its device, so also where it was imported before.
 TF_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+# Of each share of a GPU, for CUDA's context and kernels: TensorFlow's limit does not count them.
+# By itself it leaves 0.2 to 1.8 GiB, by the GPU's kind (its common_runtime/gpu/gpu_device.cc).
+CONTEXT_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -21,50 +26,97 @@ class Slot:
     name: str
     environment: dict[str, str]
 
+    @property
+    def gpu(self) -> str | None:
+        """The GPU that it is of, None for the CPU."""
+        return gpu_of(self.environment)
+
 
 def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
-    """Gives `n_jobs` slots over the devices; None is as many as the devices are to have.
+    """Gives the slots that are listed, or by the machine; `n_jobs` None is all of them.
 
-    That is `trials_per_gpu` on each GPU, or without one a slot for each set of CPU threads.
+    By the machine these are `trials_per_gpu` on each GPU, or without one a slot for each set of CPU
+    threads, of what this process is given. More are shares of the same devices.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: a GPU is asked for and there is none, or its memory cannot be split.
     """
-    gpus = [] if devices.name == "cpu" else visible_gpus()
+    gpus = [] if devices.name == "cpu" else given_gpus()
+    if devices.slots is None:
+        wanted = _by_machine(devices, gpus, n_jobs)
+    else:
+        wanted = _listed(devices.slots, gpus, n_jobs)
+    shares = Counter(wanted)
+    cpus = itertools.count()
+    return [
+        Slot(f"cpu:{next(cpus)}", _seeing("-1", **_of_cpu(devices)))
+        if gpu is None
+        else Slot(f"gpu:{gpu}", _seeing(gpu, **_of_gpu(devices, gpu, shares[gpu])))
+        for gpu in wanted
+    ]
+
+
+def _by_machine(devices: DevicesConfig, gpus: list[str], n_jobs: int | None) -> list[str | None]:
     if devices.name == "gpu" and not gpus:
         raise ConfigError(
-            "devices.name=gpu, but nvidia-smi and CUDA_VISIBLE_DEVICES show none; take cpu, as "
-            "devices=cpu, or hydra.sweeper.devices.name=cpu in an app without that group"
+            "devices.name=gpu, but nvidia-smi, CUDA_VISIBLE_DEVICES and the job's allocation show "
+            "none; take cpu, as devices=cpu, or hydra.sweeper.devices.name=cpu in an app without "
+            "that group"
         )
     if gpus:
         count = n_jobs or len(gpus) * devices.trials_per_gpu
-        shares = [gpus[i % len(gpus)] for i in range(count)]
-        return [
-            Slot(f"gpu:{gpu}", _seeing(gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")) for gpu in shares
-        ]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    count = n_jobs or max(1, (cores or 1) // devices.threads)
-    threads = dict.fromkeys(TF_THREADS, str(devices.threads))
-    return [Slot(f"cpu:{i}", _seeing("-1", **threads)) for i in range(count)]
+        return [gpus[i % len(gpus)] for i in range(count)]
+    return [None] * (n_jobs or max(1, given_cpus() // devices.threads))
+
+
+def _listed(slots: tuple[str, ...], gpus: list[str], n_jobs: int | None) -> list[str | None]:
+    wanted = [gpu_of_slot(slot) for slot in slots]
+    for gpu in wanted:
+        if gpu is not None and gpu not in gpus:
+            accepted = ", ".join(["cpu", *(f"gpu:{name}" for name in gpus)])
+            raise ConfigError(
+                f"devices.slots names gpu:{gpu}, which this process is not given; accepted here: "
+                f"{accepted}"
+            )
+    if n_jobs is not None and n_jobs > len(wanted):
+        raise ConfigError(
+            f"hydra.sweeper.n_jobs={n_jobs}, but devices.slots lists {len(wanted)}: name a device "
+            "once for each of its trials, or leave n_jobs at auto"
+        )
+    return wanted[:n_jobs]
 
 
 def _seeing(gpu: str, **variables: str) -> dict[str, str]:
     """Gives the environment of a trial that sees one GPU or none; what the user set stands."""
     own = {name: value for name, value in variables.items() if name not in os.environ}
-    return {"CUDA_VISIBLE_DEVICES": gpu, **own}
+    return {VISIBLE: gpu, **own}
 
 
-def visible_gpus() -> list[str]:
-    """Gives the GPUs that this process may use, by index or UUID, without loading CUDA."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        names = [name.strip() for name in allowed.split(",") if name.strip()]
-        return [] if "-1" in names else names
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return listed.stdout.split()
+def _of_cpu(devices: DevicesConfig) -> dict[str, str]:
+    return dict.fromkeys(TF_THREADS, str(devices.threads))
+
+
+def _of_gpu(devices: DevicesConfig, gpu: str, shares: int) -> dict[str, str]:
+    variables = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    if VISIBLE not in os.environ:  # the index is nvidia-smi's, and CUDA's own order is another
+        variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    if devices.gpu_memory == "split":
+        variables[MEMORY_LIMIT] = str(_share_mib(gpu, shares))
+    return variables
+
+
+def _share_mib(gpu: str, shares: int) -> int:
+    """Gives how much memory each of the trials on a GPU may take."""
+    memory = next((each.memory_mib for each in listed_gpus() if each.is_called(gpu)), None)
+    if memory is None:
+        raise ConfigError(
+            f"devices.gpu_memory=split, but nvidia-smi does not say how much memory gpu:{gpu} has; "
+            "take growth"
+        )
+    share = memory // shares - CONTEXT_MIB
+    if share <= 0:
+        raise ConfigError(
+            f"devices.gpu_memory=split, but the {memory} MiB of gpu:{gpu} are too few for {shares} "
+            f"trials, each with {CONTEXT_MIB} MiB for CUDA itself; take fewer, or growth"
+        )
+    return share

@@ -28,7 +28,7 @@ class Stop:
     @property
     def ends_the_study(self) -> bool:
         """Whether the same command begins a new study next time, rather than going on with this."""
-        return self.field not in ("interrupt", "storage", "grace_period")
+        return self.field not in ("interrupt", "storage", "grace_period", "devices")
 
     @property
     def reason(self) -> str:

@@ -171,7 +171,8 @@ def _search(
     """Runs the trials, then lets the best be evaluated; reports both."""
     found = Found(plan, study)
     with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
-        found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
+        with found.stopped_by_errors():
+            found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
         is_in_a_hurry = stop.says == INTERRUPTED
         if not is_in_a_hurry:
             watch.begin_last()

@@ -27,12 +27,21 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, first_line
-from seqsweep.outcome import INTERRUPTED, Completed, Failed, Misfit, Outcome, Pruned
+from seqsweep.outcome import (
+    INTERRUPTED,
+    Completed,
+    DeviceFailed,
+    Failed,
+    Misfit,
+    Outcome,
+    Pruned,
+)
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
 from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
 from seqsweep.search.display import Display
+from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
 from seqsweep.search.parameter import Value
 from seqsweep.search.past import SILENT, TRIES, WORKER, run_again
@@ -70,6 +79,10 @@ class TrialFailedError(Exception):
 
 class TrialLost(BaseException):
     """A trial has ended that others had taken for lost: there is nothing to tell Optuna."""
+
+
+class SlotGone(BaseException):
+    """The device of a slot has failed, so the slot runs no more trials."""
 
 
 @dataclass
@@ -132,7 +145,8 @@ class Session:
         self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
         self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
         self._name = folder and folder.name
-        self._runner = Runner(plan, self._tracking, worker.sweep_run)
+        self._health = Health(slots)
+        self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
         self._budget = (
             Budget(settings, plan.n_trials, self._trials)
             if crew is None
@@ -161,6 +175,7 @@ class Session:
         ):
             for served in [threads.submit(self._serve, slot) for slot in self._slots]:
                 served.result()
+        self._plan.slots = self._health.slots  # on one of them the best is evaluated
         stop = self._budget.stopped_by or EXHAUSTED
         if self._crew is not None:  # whoever started this has an outbox of its own
             in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
@@ -214,12 +229,16 @@ class Session:
 
     def _optimize(self, slot: Slot) -> bool:
         """Runs Optuna's loop; gives whether there is leave to run it again."""
+        leave = partial(self._leave_a_failed_device, slot)
         try:
             self._study.optimize(
                 partial(self._objective, slot),
                 catch=(TrialFailedError,),
-                callbacks=[self._stop_unless_there_is_leave],
+                # twice, as another share of it may tell while this slot waits for leave
+                callbacks=[leave, self._stop_unless_there_is_leave, leave],
             )
+            return False
+        except SlotGone:
             return False
         except (TrialLost, AllTakenError):
             self._budget.give_back()
@@ -238,6 +257,17 @@ class Session:
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
+
+    def _leave_a_failed_device(self, slot: Slot, _study: optuna.Study, _trial: FrozenTrial) -> None:
+        """Ends the slot whose device has failed, and with the last slot the sweep."""
+        said = self._health.leave(slot)
+        if said is None:
+            return
+        self._display.note(said)
+        if (stop := self._health.stop) is not None:
+            self._budget.stop(stop)
+        self._budget.give_back()
+        raise SlotGone
 
     def _objective(self, slot: Slot, trial: optuna.Trial) -> tuple[float, ...]:
         """Runs one trial and tells Optuna how it ended."""
@@ -302,7 +332,8 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
-        if self._hands_back and outcome == Failed(INTERRUPTED):
+        is_handed_back = self._hands_back and outcome == Failed(INTERRUPTED)
+        if isinstance(outcome, DeviceFailed) or is_handed_back:
             run_again(self._study, trial)
             return True
         if not (isinstance(outcome, Failed) and outcome.again) or self._budget.stopped_by:

@@ -106,6 +106,11 @@ class Run(ABC):
     def registered(self) -> str | None:
         """A sentence on what came of `register`; None where that is not known yet."""
 
+    @property
+    @abstractmethod
+    def is_sent(self) -> bool:
+        """Whether the store has all so far."""
+
     @abstractmethod
     def end(self, outcome: Outcome) -> None:
         """Closes the run in the state that `outcome` says; once."""

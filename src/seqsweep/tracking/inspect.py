@@ -27,7 +27,7 @@ from mlflow.store.tracking.dbmodels.models import SqlLoggedModel, SqlRun, SqlTag
 from sqlalchemy.orm import Session
 
 from seqsweep.errors import TrackingError
-from seqsweep.stores import read_only, reading_options, sqlite_file, sqlite_url
+from seqsweep.stores import file_of_runs, read_only, reading_options, sqlite_url
 from seqsweep.tracking.base import KEY
 from seqsweep.tracking.failures import told_of
 
@@ -57,7 +57,7 @@ def read_run(uri: str, *, run_id: str | None = None, key: str | None = None) -> 
         TrackingError: there is no store, or it cannot be read.
     """
     with told_of(uri):
-        file = sqlite_file(uri)
+        file = file_of_runs(uri)
         if file is not None:
             return _from_file(file, run_id, key)
         return _from_server(uri, run_id, key)
@@ -95,6 +95,11 @@ def _session(file: Path) -> Iterator[Session]:
 
 
 def _from_server(uri: str, run_id: str | None, key: str | None) -> RunRow | None:
+    if "://" not in uri and uri != "databricks":
+        raise TrackingError(
+            f"{uri} is no MLflow store that can be read: it is neither an SQLite file nor an "
+            "address; sqlite:///FILE and http://HOST:PORT are accepted"
+        )
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow").setLevel(logging.ERROR)

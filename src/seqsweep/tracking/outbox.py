@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +92,18 @@ class OutboxRun(Run):
 
     def register(self, name: str, evaluation: Evaluation) -> None:
         """Makes the run's model a version of the registered model `name`."""
-        self._put("register", name=name, evaluation=asdict(evaluation))
+        shown = replace(evaluation, card=storable(evaluation.card))
+        self._put("register", name=name, evaluation=asdict(shown))
 
     @property
     def registered(self) -> str | None:
         """A sentence on what came of `register`; None where that is not known yet."""
         return self._outbox.store.registered.get(self.key)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the store has all so far."""
+        return self._outbox.is_sent(self.key)
 
     def end(self, outcome: Outcome) -> None:
         """Closes the run: completed, pruned, or failed with its reason."""
@@ -189,6 +195,11 @@ class Outbox(Tracking):
             self._waiting.append(entry)
             self._changed.notify_all()
 
+    def is_sent(self, key: str) -> bool:
+        """Says whether the store has all so far of a run."""
+        with self._changed:
+            return all(entry.run != key for entry in self._waiting)
+
     def settle(self, key: str) -> None:
         """Waits a moment for the store to have all so far of a run; not for one that is away.
 
@@ -196,9 +207,7 @@ class Outbox(Tracking):
             TrackingError: the store refused something of this run.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._away or all(entry.run != key for entry in self._waiting), SETTLE_S
-            )
+            self._changed.wait_for(lambda: self._away or self.is_sent(key), SETTLE_S)
             if key in self._refused:
                 raise self._refused[key]
 

@@ -87,7 +87,10 @@ def _why_kept(champion: ModelVersion, evaluation: Evaluation) -> str | None:
     if champion.tags.get(SCORE) != evaluation.score:
         return f"as it is not known by its {evaluation.score}"
     if champion.tags.get(DATA) != evaluation.data:
-        return "as its score is of other data"
+        return (
+            "as its score is of other data, whose winners tracking.registered_model=NAME keeps "
+            "under a name of their own"
+        )
     try:
         value = float(champion.tags.get(VALUE, ""))
     except ValueError:

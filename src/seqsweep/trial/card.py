@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqsweep.config import Config, keys_of
 from seqsweep.data import Dataset
 from seqsweep.evaluation import Evaluation
 from seqsweep.process.messages import HIGH, LOW
+from seqsweep.secrets import masked_values
 from seqsweep.trial.kept import Scores
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def evaluation_of(
     tested = scores.tested(len(dataset.test.y))
     steps, features = dataset.input_shape
     name = config.tracking.registered_model
-    rows = {
+    rows: dict[str, Any] = {
         **{f"model.{key}": value for key, value in keys_of(config.model).items()},
         **{f"optimizer.{key}": v for key, v in dataclasses.asdict(config.optimizer).items()},
         "training.batch_size": config.training.batch_size,
@@ -69,7 +70,7 @@ def evaluation_of(
         n_train=len(dataset.train.y),
         n_validation=len(dataset.validation.y),
         data=dataset.name,
-        rows="\n".join(f"| {key} | {value} |" for key, value in rows.items()),
+        rows="\n".join(f"| {_cell(k)} | {_cell(v)} |" for k, v in masked_values(rows).items()),
         uri=f"models:/{name}@champion" if name else "models:/…",
         version=version("seqsweep"),
         tensorflow=version("tensorflow"),
@@ -82,3 +83,8 @@ def evaluation_of(
         data=dataset.test.digest,
         card=card,
     )
+
+
+def _cell(value: Any) -> str:
+    """Writes a value as a cell of a Markdown table."""
+    return " ".join(str(value).split()).replace("|", r"\|")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TypeVar
+
+T = TypeVar("T")
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -24,11 +29,25 @@ def load_tensorflow() -> None:
 @contextlib.contextmanager
 def no_stderr() -> Iterator[None]:
     """Loses what is written to stderr, by C++ too."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    with Path(os.devnull).open("wb") as nowhere, _stderr_in(nowhere):
+        yield
+
+
+def with_its_stderr(call: Callable[[], T]) -> tuple[T, str]:
+    """Gives what the call returns, and what is written to stderr meanwhile, by C++ too."""
+    with tempfile.TemporaryFile() as file:
+        with _stderr_in(file):
+            returned = call()
+        file.seek(0)
+        return returned, file.read().decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _stderr_in(file: IO[bytes]) -> Iterator[None]:
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)

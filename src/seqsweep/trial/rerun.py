@@ -31,7 +31,9 @@ class Rerun:
             ConfigError: the overrides would change the trial.
             TrackingError: there is no such trial.
         """
-        (which,) = [text for word in overrides if (text := _value(word)) is not None]
+        which, *others = [text for word in overrides if (text := _value(word)) is not None]
+        if others:
+            raise ConfigError(f"rerun={which} and {', '.join(others)}: one trial is accepted")
         changed = [word for word in overrides if _value(word) is None and not _may_differ(word)]
         if changed:
             raise ConfigError(

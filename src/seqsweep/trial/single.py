@@ -16,10 +16,11 @@ from seqsweep import data
 from seqsweep.config import Config, ModelFunctionConfig
 from seqsweep.data import Split
 from seqsweep.errors import TrackingError
+from seqsweep.gpus import gpu_of
 from seqsweep.outcome import INTERRUPTED, Completed, Failed
 from seqsweep.process.messages import DURATION, MODEL_FOLDER, OBJECTIVE, Point, Report
 from seqsweep.process.result import raised
-from seqsweep.process.usage import gpu_of, sampled
+from seqsweep.process.usage import sampled
 from seqsweep.record import flatten, visible
 from seqsweep.signals import heed_interrupt
 from seqsweep.terminal import Terminal

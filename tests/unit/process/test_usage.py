@@ -12,7 +12,7 @@ import pytest
 from seqsweep.errors import TrackingError
 from seqsweep.process import usage
 from seqsweep.process.messages import Point
-from seqsweep.process.usage import gpu_of, sampled
+from seqsweep.process.usage import sampled
 
 BUSY = "kept = bytearray(b'x') * 200_000_000\nprint(flush=True)\nwhile True: pass"
 IDLE = "import time\nprint(flush=True)\ntime.sleep(60)"
@@ -177,17 +177,3 @@ def test_of_a_gpu_is_told_what_its_library_tells(monkeypatch, process, name, nvm
     told = {p.name.removeprefix("system/"): p.value for p in points if "gpu" in p.name}
     assert told == expected
     assert values_of(points, "process_memory_usage_megabytes")
-
-
-@pytest.mark.parametrize(
-    ("environment", "gpu"),
-    [
-        ({}, None),
-        ({"CUDA_VISIBLE_DEVICES": ""}, None),
-        ({"CUDA_VISIBLE_DEVICES": "-1"}, None),
-        ({"CUDA_VISIBLE_DEVICES": "3"}, "3"),
-        ({"CUDA_VISIBLE_DEVICES": "GPU-abc, GPU-def"}, "GPU-abc"),
-    ],
-)
-def test_a_trials_gpu_is_the_first_that_it_sees(environment, gpu):
-    assert gpu_of(environment) == gpu

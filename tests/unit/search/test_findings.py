@@ -1,12 +1,16 @@
 """What is found of a sweep is what another reader of its study finds."""
 
+import contextlib
 import io
+import itertools
 import json
 import re
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pandas as pd
@@ -19,6 +23,7 @@ from seqsweep.errors import TrackingError
 from seqsweep.search.findings.drawing import importances_of, write
 from seqsweep.search.findings.figures import draw_interactive, draw_picture, figures
 from seqsweep.search.findings.files import FOLDER, PAGE, PICTURES, SUMMARY, TABLE
+from seqsweep.search.findings.hidden import without_secrets
 from seqsweep.search.findings.snapshot import About, Snapshot, spread
 from seqsweep.search.findings.summary import summary
 from seqsweep.search.findings.table import table
@@ -264,11 +269,147 @@ def test_findings_are_renewed_while_the_sweep_runs_and_at_its_end(tmp_path):
     assert f"{FOLDER}/{PICTURES}/slice.png" in run.given
 
 
-def test_what_draws_the_figures_may_die_without_harm(tmp_path):
-    with Watch(tmp_path, 60.0, lambda: snapshot(searched(3)), NoRun()) as watch:
-        watch._process.kill()
+def report_in(folder: Path) -> str:
+    return (folder / FOLDER / SUMMARY).read_text()
+
+
+def test_what_draws_the_figures_may_die_without_harm_to_the_report(tmp_path):
+    run = Kept()
+    with Watch(tmp_path, 60.0, lambda: snapshot(searched(3)), run) as watch:
         watch.begin_last()
+        watch._process.kill()
         assert watch.end_last() == "the process that draws the figures has died"
+    assert "Trial" in report_in(tmp_path)
+    assert run.given == ["mlflow.note.content", f"{FOLDER}/{SUMMARY}", f"{FOLDER}/{TABLE}"]
+
+
+def test_what_draws_the_figures_is_started_again_where_it_died(tmp_path):
+    run = Kept()
+    with Watch(tmp_path, 60.0, lambda: snapshot(searched(10)), run) as watch:
+        watch._process.kill()
+        watch._process.wait()
+        watch.begin_last()
+        assert watch.end_last() is None
+    assert f"{FOLDER}/{PICTURES}/slice.png" in run.given
+
+
+@pytest.mark.parametrize("way", ["interrupt", "error"])
+def test_a_sweep_that_comes_to_no_end_has_a_report_that_says_so(tmp_path, way):
+    class Study:
+        study = searched(3)
+        ended_by = None
+
+        def take(self) -> Snapshot:
+            return snapshot(self.study, ended_by=self.ended_by)
+
+    found = Study()
+    with contextlib.suppress(KeyboardInterrupt), Watch(tmp_path, 0.2, found.take, NoRun()):
+        wait_until(lambda: "still running" in report_in(tmp_path))
+        found.ended_by = way
+        raise KeyboardInterrupt
+    assert f"ended by {way}" in report_in(tmp_path)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if is_so():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_figure_that_fails_leaves_the_last_report_its_last_word(tmp_path, monkeypatch):
+    found = [snapshot(searched(10)), snapshot(searched(10), ended_by="n_trials: all")]
+    with Watch(tmp_path, 60.0, lambda: found.pop(0), NoRun()) as watch:
+        watch.begin_last()
+        monkeypatch.setattr(watch, "_answer", lambda: "figures that could not be drawn: edf")
+        assert watch.end_last() == "figures that could not be drawn: edf"
+    assert "ended by n_trials: all" in report_in(tmp_path)
+
+
+class Counted(Kept):
+    """A run of which the store has all, or not."""
+
+    is_sent = True
+
+    @property
+    def n_renewals(self) -> int:
+        return self.given.count("mlflow.note.content")
+
+
+def test_what_has_not_changed_is_not_sent_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.search.findings.watch.SHARE", 1e9)  # it need not rest
+    run, study = Counted(), searched(3)
+    with Watch(tmp_path, 0.1, lambda: snapshot(study), run):
+        wait_until(lambda: run.n_renewals == 1)
+        time.sleep(2)
+        assert run.n_renewals == 1
+        study.add_trial(study.trials[1])
+        wait_until(lambda: run.n_renewals == 2)
+
+
+def test_while_the_store_is_away_renewals_do_not_pile_up(tmp_path):
+    run = Counted()
+    run.is_sent = False
+    studies = itertools.count(1)
+    with Watch(tmp_path, 0.05, lambda: snapshot(searched(next(studies))), run) as watch:
+        time.sleep(2)
+        assert run.given == []
+        watch.begin_last()
+        assert watch.end_last() is None
+    assert run.n_renewals == 2  # the figures, and the last report
+
+
+def test_an_objectives_name_may_hold_anything_that_no_files_name_does(tmp_path):
+    names = ("val/loss", "val loss", "<b>&é")
+    study = optuna.create_study(directions=["minimize"] * 3)
+    study.optimize(lambda trial: (x := trial.suggest_float("x", 0, 1), 1 - x, x * x), 5)
+    about_it = about(names=names, directions=("minimize",) * 3)
+    best = [t.number for t in study.best_trials]
+    written = write(Snapshot(about_it, study.trials, best=best), tmp_path)
+    assert written.problems == ()
+    assert {"val_loss_0_slice.png", "val_loss_1_slice.png"} <= set(written.pictures)
+    assert {path.name for path in (tmp_path / PICTURES).iterdir()} == set(written.pictures)
+    text = (tmp_path / PAGE).read_text()
+    ids = re.findall(r'<h2 id="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert re.findall(r'<a href="#([^"]*)"', text) == ids
+    assert "<b>" not in text.partition("<script>")[0]
+
+
+def test_no_secret_among_the_values_reaches_the_findings(tmp_path):
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    secrets = ["hunter22", "correct-horse"]
+    urls = ["postgresql://me:pa55w0rd@a/x", "postgresql://me:0ther-pw@b/x", "none"]
+
+    def objective(trial):
+        password = trial.suggest_categorical("db.password", secrets)
+        url = trial.suggest_categorical("url", urls)
+        trial.suggest_float("x", 0, 1)
+        return secrets.index(password) + urls.index(url) / 10
+
+    study.optimize(objective, 20)
+    shown = without_secrets(study.trials)
+    assert {t.params["db.password"] for t in shown} == {"*** (0)", "*** (1)"}
+    assert {t.params["url"] for t in shown} == {
+        "postgresql://me:***@a/x",
+        "postgresql://me:***@b/x",
+        "none",
+    }
+    assert [t.params["x"] for t in shown] == [t.params["x"] for t in study.trials]
+    write(Snapshot(about(), shown, best=[study.best_trial.number]), tmp_path)
+    for path in tmp_path.rglob("*.*"):
+        held = [
+            word for word in (*secrets, "pa55w0rd", "0ther-pw") if word in str(path.read_bytes())
+        ]
+        assert held == [], path
+
+
+def test_trials_without_secrets_are_left_as_they_are():
+    trials = searched(5).trials
+    assert all(a is b for a, b in zip(without_secrets(trials), trials, strict=True))
 
 
 def test_nothing_is_drawn_where_nothing_is_asked_for(tmp_path):

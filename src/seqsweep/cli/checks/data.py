@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -43,6 +44,7 @@ def check_data(root: Path, overrides: list[str]) -> Check:
 
 
 def _composed(root: Path, overrides: list[str]) -> Config:
+    sys.path += [str(Path.cwd()), str(root)]  # as src/run.py has it, for data of the user's own
     ConfigStore.instance().store(name="project", node={"root": str(root)})
     with initialize_config_dir(config_dir=str(root / "conf"), version_base="1.3"):
         return read(compose("config", overrides))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import socket
 import sqlite3
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -49,9 +52,19 @@ def check_schema(file: Path) -> list[Check]:
 
 def check_server(uri: str) -> Check:
     """Asks the server that `MLFLOW_TRACKING_URI` or `--tracking-uri` names whether it is well."""
+    if "://" not in uri and uri != "databricks":
+        what = "a folder, MLflow's older file store," if Path(uri).is_dir() else "no address"
+        return fail(
+            "MLflow store",
+            f"{uri} is {what} which seqsweep does not read",
+            "give sqlite:///FILE or http://HOST:PORT",
+        )
     if not uri.startswith("http"):
         return ok("MLflow store", f"{masked(uri)}, not looked at")
-    why = _unhealthy(uri.rstrip("/"))
+    try:
+        why = _unhealthy(_request(uri.rstrip("/")))
+    except ValueError as error:  # of an address that is none
+        why = str(error)
     if why is None:
         return ok("MLflow store", f"{masked(uri)} answers")
     return fail("MLflow store", f"{masked(uri)} does not answer: {masked(why)}", "start it")
@@ -64,7 +77,7 @@ def check_port(port: int) -> Check:
         probe.settimeout(TIMEOUT_S)
         if probe.connect_ex((HOST, port)) != 0:
             return ok(name, "free for mlflow ui")
-    if _unhealthy(f"http://{HOST}:{port}", DIRECT) is None:
+    if _unhealthy(urllib.request.Request(f"http://{HOST}:{port}"), DIRECT) is None:
         return ok(name, f"an MLflow server answers at http://{HOST}:{port}")
     return warn(
         name,
@@ -73,10 +86,31 @@ def check_port(port: int) -> Check:
     )
 
 
-def _unhealthy(address: str, opener: urllib.request.OpenerDirector = ANY) -> str | None:
-    """Gives why no MLflow answers at the address, None where one does."""
+def _request(address: str) -> urllib.request.Request:
+    """Gives a request, with the name and password that the address or MLflow's variables hold."""
+    parts = urllib.parse.urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(parts._replace(netloc=host).geturl())
+    if "@" in parts.netloc:
+        said = urllib.parse.unquote(parts.netloc.rpartition("@")[0])
+    elif user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        said = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+    else:
+        said = ""
+    if said:
+        request.add_header("Authorization", f"Basic {base64.b64encode(said.encode()).decode()}")
+    elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        request.add_header("Authorization", f"Bearer {token}")
+    return request
+
+
+def _unhealthy(
+    request: urllib.request.Request, opener: urllib.request.OpenerDirector = ANY
+) -> str | None:
+    """Gives why no MLflow answers at the request's address, None where one does."""
+    request.full_url += "/health"
     try:
-        with opener.open(f"{address}/health", timeout=TIMEOUT_S) as answer:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
             said = answer.read(16)
     except urllib.error.HTTPError as error:
         return f"it answers {error.code}"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
 from seqsweep.cli.checks import Check, fail, ok
+from seqsweep.gpus import list_gpus
 
 TIMEOUT_S = 120
 ASK = (
@@ -55,7 +55,7 @@ def _why(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def _check_gpus(seen: int) -> Check:
-    listed = _listed_gpus()
+    listed = [gpu.name for gpu in list_gpus()]
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not listed:
         return ok("GPU", f"{seen} seen by TensorFlow" if seen else "none: trials run on the CPU")
@@ -64,15 +64,3 @@ def _check_gpus(seen: int) -> Check:
     if hidden is not None and hidden.strip() in ("", "-1"):
         return ok("GPU", f"{len(listed)}, hidden by CUDA_VISIBLE_DEVICES={hidden}")
     return fail("GPU", f"nvidia-smi lists {', '.join(listed)}, TensorFlow sees none", CUDA)
-
-
-def _listed_gpus() -> list[str]:
-    """Gives the names of the GPUs that nvidia-smi lists; none where there is no such program."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]

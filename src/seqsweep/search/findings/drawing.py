@@ -7,10 +7,10 @@ training. A figure that fails, or takes long, harms nothing but itself.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import warnings
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,30 +26,21 @@ from seqsweep.search.findings.figures import (
     figures,
     page,
 )
-from seqsweep.search.findings.files import PAGE, PICTURES, SUMMARY, TABLE, Written
+from seqsweep.search.findings.files import PAGE, PICTURES, Written, write_report
 from seqsweep.search.findings.snapshot import About, Snapshot
-from seqsweep.search.findings.summary import Importances, summary
-from seqsweep.search.findings.table import table
+from seqsweep.search.findings.summary import Importances
 
 NICE = 10  # at 19 two trials on two cores leave it no time to import before they have ended
 
 
-def write(snapshot: Snapshot, folder: Path, *, draws: bool = True) -> Written:
-    """Writes report and table into `folder`, and the figures too where it `draws`.
-
-    Each file is written whole or not at all.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+def write(snapshot: Snapshot, folder: Path) -> Written:
+    """Writes report, table and figures into `folder`, each file whole or not at all."""
     importances = importances_of(snapshot)
-    report = summary(snapshot, importances)
-    write_whole(folder / SUMMARY, report.encode())
-    write_whole(folder / TABLE, json.dumps(table(snapshot), default=str).encode())
-    if not draws:
-        return Written(report)
-    return _draw(snapshot, folder, figures(snapshot, importances), report)
+    written = write_report(snapshot, folder, importances)
+    return _draw(snapshot, folder, figures(snapshot, importances), written)
 
 
-def _draw(snapshot: Snapshot, folder: Path, found: list[Figure], report: str) -> Written:
+def _draw(snapshot: Snapshot, folder: Path, found: list[Figure], written: Written) -> Written:
     (folder / PICTURES).mkdir(exist_ok=True)
     interactive, pictures, problems = {}, [], []
     for figure in found:
@@ -62,7 +53,8 @@ def _draw(snapshot: Snapshot, folder: Path, found: list[Figure], report: str) ->
             problems.append(f"{figure.name}: {first_line(error)}")
     title = f"{snapshot.about.study}, {len(snapshot.trials)} trials"
     write_whole(folder / PAGE, page(title, interactive).encode())
-    return Written(report, tuple(pictures), tuple(problems), has_page=True)
+    drawn = {"pictures": tuple(pictures), "problems": tuple(problems), "has_page": True}
+    return replace(written, **drawn)
 
 
 def importances_of(snapshot: Snapshot) -> Importances:
@@ -112,9 +104,9 @@ def main(pipe: Connection) -> None:
     _warm_up()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            snapshot, folder, draws = pipe.recv()
+            snapshot, folder = pipe.recv()
             try:
-                answer: Written | str = write(snapshot, folder, draws=draws)
+                answer: Written | str = write(snapshot, folder)
             except Exception as error:
                 answer = f"{type(error).__name__}: {first_line(error)}"
             pipe.send(answer)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -89,7 +90,7 @@ def _of_objective(
         return
     study, some = snapshot.study(), snapshot.study(MOST_LINES)
     is_one = len(snapshot.about.names) == 1
-    of = "" if is_one else f"{name}_"
+    of = "" if is_one else f"{_file_name(index, snapshot.about.names)}_"
     target = {"target": lambda trial: trial.values[index], "target_name": name}
     whole = {"target_name": name} if is_one else target
 
@@ -109,6 +110,13 @@ def _of_objective(
         points = snapshot.study(MOST_POINTS)
         yield figure("contour", title, points, params=[first, second])
     yield figure("edf", "Share of the trials up to each value")
+
+
+def _file_name(index: int, names: Sequence[str]) -> str:
+    """Gives an objective's name as one of a file, and of an element of the page."""
+    written = [re.sub(r"[^\w-]", "_", name, flags=re.ASCII) for name in names]
+    is_one = written.count(written[index]) == 1
+    return written[index] if is_one else f"{written[index]}_{index}"
 
 
 def _mark_pruned(figure: Any, study: optuna.Study) -> Any:

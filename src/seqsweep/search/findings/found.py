@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import optuna
 
+from seqsweep.errors import first_line
+from seqsweep.outcome import INTERRUPTED
 from seqsweep.search.best import Scores, best_trials
+from seqsweep.search.findings.hidden import without_secrets
 from seqsweep.search.findings.snapshot import About, Snapshot
 from seqsweep.search.origin import question
 from seqsweep.search.plan import Plan
@@ -30,9 +35,20 @@ class Found:
     stop: Stop | None = None
     evaluated: dict[int, Scores] = field(default_factory=dict)
 
+    @contextmanager
+    def stopped_by_errors(self) -> Iterator[None]:
+        """Takes what this block raises for what ended the sweep."""
+        try:
+            yield
+        except BaseException as error:
+            is_interrupt = isinstance(error, KeyboardInterrupt)
+            says = INTERRUPTED if is_interrupt else first_line(error)
+            self.stop = Stop("interrupt" if is_interrupt else "error", says, is_failure=True)
+            raise
+
     def snapshot(self) -> Snapshot:
         """Gives it as it stands now."""
-        trials = self.study.get_trials(deepcopy=False)
+        trials = without_secrets(self.study.get_trials(deepcopy=False))
         return Snapshot(
             self._about(),
             trials,

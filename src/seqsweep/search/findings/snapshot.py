@@ -64,6 +64,11 @@ class Snapshot:
         return [trial for trial in self.trials if trial.state in states]
 
     @property
+    def progress(self) -> list[tuple[int, TrialState, int]]:
+        """What changes while a sweep runs: of each trial the state, and how often it reported."""
+        return [(t.number, t.state, len(t.intermediate_values)) for t in self.trials]
+
+    @property
     def completed(self) -> list[FrozenTrial]:
         """The trials that completed."""
         return self.of(TrialState.COMPLETE)
