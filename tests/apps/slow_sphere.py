@@ -1,9 +1,11 @@
-"""An app whose trials take a while; it needs no TensorFlow."""
+"""An app whose trials take a while and go on from checkpoints; it needs no TensorFlow."""
 
 import time
+from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import seqsweep
@@ -14,8 +16,17 @@ STEPS = 10
 @hydra.main(config_path=None, config_name="slow_sphere", version_base="1.3")
 def main(cfg: DictConfig) -> float:
     value = cfg.x**2 + cfg.y**2
+    folder = Path(HydraConfig.get().runtime.output_dir, "checkpoint")
+    done = int((folder / "step").read_text()) if (folder / "step").exists() else 0
+    print(f"begins after step {done}", flush=True)
     for step in range(1, STEPS + 1):
-        time.sleep(cfg.seconds / STEPS)
+        if step > done:
+            time.sleep(cfg.seconds / STEPS)
+            folder.mkdir(exist_ok=True)
+            (folder / "new").write_text(str(step))
+            (folder / "new").replace(folder / "step")
+        if seqsweep.interrupted():
+            raise seqsweep.TrialInterrupted
         seqsweep.report(step, value=value + STEPS - step)
     return value
 
@@ -34,7 +45,6 @@ if __name__ == "__main__":
                     "seed": 1,
                     "n_trials": 12,
                     "n_jobs": 1,
-                    "grace_period": 4,
                     "params": {"x": "interval(-5,5)", "y": "int(interval(-5,5))"},
                 },
             },

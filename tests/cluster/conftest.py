@@ -14,6 +14,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+SOON = "hydra.sweeper.grace_period=4"  # in which a worker that was killed is missed
+STEPS = 10  # of a trial of the app
 APP = Path(__file__).parent.parent / "apps" / "slow_sphere.py"
 
 
@@ -84,6 +86,26 @@ class Sweep:
                     found[file.parent.name] = int(entry.name)
         return found
 
+    def worker_at_step(self, count: int) -> str:
+        """Waits for a trial with so many steps in its checkpoint; gives the worker that runs it."""
+        found: list[Path] = []
+
+        def look() -> bool:
+            for file in self.folder.glob("swept/*/checkpoint/step"):
+                with suppress(FileNotFoundError):
+                    found.extend([file] if count <= int(file.read_text()) < STEPS - 2 else [])
+            return bool(found)
+
+        self.wait_until(look)
+        trial = int(found[0].parent.parent.name)
+        return self.trials()[trial].user_attrs["worker"]
+
+    def steps_before_retries(self) -> list[int]:
+        """Gives after which step of an earlier try each trial went on that tries another again."""
+        again = [trial for trial in self.trials() if "retry_of" in trial.user_attrs]
+        logs = [(self.folder / f"swept/{trial.number}/output.log").read_text() for trial in again]
+        return [int(log.partition("begins after step ")[2].split()[0]) for log in logs]
+
     def runs(self) -> list[tuple[str, str | None]]:
         """Gives state and trial of each of MLflow's runs, by its own store."""
         with closing(sqlite3.connect(self.folder / "mlflow.db")) as connection:
@@ -129,6 +151,11 @@ def assert_whole(sweep: Sweep, *, finished: int = 12) -> None:
     known = {str(t.number): expected[t.state.name] for t in trials if "run_key" in t.user_attrs}
     assert {number: by_trial.get(number, known[number]) for number in known} == known
     assert by_trial[None] == "FINISHED"
+
+
+@pytest.fixture(scope="session")
+def soon() -> str:
+    return SOON
 
 
 @pytest.fixture

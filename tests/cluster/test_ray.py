@@ -15,8 +15,8 @@ TWO = [
 ]
 
 
-def test_twelve_trials_by_two_workers_outlast_the_death_of_one(sweep, whole):
-    two = sweep(*TWO, "seconds=1")
+def test_twelve_trials_by_two_workers_outlast_the_death_of_one(sweep, whole, soon):
+    two = sweep(*TWO, soon, "seconds=1")
     two.wait_for_trials(3)
     os.kill(two.workers()["1"], signal.SIGKILL)
     assert two.wait() == 0, two.output

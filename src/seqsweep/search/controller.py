@@ -66,7 +66,8 @@ class Controller:
         self._interrupted = threading.Event()
         self._is_launching = self._leaves = False
         self._over_since: float | None = None
-        self._why = ""  # the last launch ended before the study had its trials
+        self._why = ""  # a worker ended before the study had its trials
+        self._refusal: UserError | None = None  # or would not begin
 
     def run(self, launch: Launch) -> Stop:
         """Runs the study's trials; says what ended the sweep.
@@ -77,12 +78,14 @@ class Controller:
         with self._display, handled_by(self._signalled), self._looking():
             in_vain = 0
             while (stop := self._stop()) is None:
-                if in_vain == MOST_LAUNCHES:
-                    raise self._in_vain()
+                if self._refusal is not None or in_vain == MOST_LAUNCHES:
+                    raise self._refusal or self._in_vain()
                 ended = len(settled(self._trials()))
                 self._launch(launch)
                 self._await_the_rest()
                 in_vain = in_vain + 1 if len(settled(self._trials())) == ended else 0
+            if self._refusal is not None:
+                self._display.note(f"one worker did not run: {self._refusal}")
         self._close_runs(stop)
         self._storage.close()
         return stop
@@ -99,23 +102,24 @@ class Controller:
             pass
         except SystemExit:  # which Ray raises at SIGTERM
             self._interrupted.set()
-        except UserError:
-            raise
         except Exception as error:  # launchers raise what they like where a worker was killed
-            self._why = f"{type(error).__name__}: {first_line(error)}"
+            self._hear(error)
         self._is_launching = False
         for job in jobs:
-            error = None if job.status is JobStatus.COMPLETED else job._return_value
-            if isinstance(error, UserError):
-                raise error
-            if error is not None:
-                self._why = f"{type(error).__name__}: {first_line(error)}"
+            if job.status is not JobStatus.COMPLETED:
+                self._hear(job._return_value)
             elif job.return_value.is_failure:
                 self._why = job.return_value.says
 
+    def _hear(self, error: Exception) -> None:
+        """Notes why a worker has ended; the others may have done its part."""
+        if isinstance(error, UserError):
+            self._refusal = error
+        self._why = f"{type(error).__name__}: {first_line(error)}"
+
     def _await_the_rest(self) -> None:
         """Waits until no worker is left, then lets trials that were lost with theirs run again."""
-        end, quiet = time.monotonic() + LEAVE_S, 0
+        end, quiet = time.monotonic() + LEAVE_S + self._crew.look_s, 0
         while quiet < QUIET and not self._all_are_gone():
             if self._interrupted.is_set() and time.monotonic() > end:
                 break
@@ -137,7 +141,7 @@ class Controller:
         plan = self._plan
         if self._interrupted.is_set():
             return INTERRUPT
-        known = told(self._study, plan.holder)
+        known = told(self._study.user_attrs, plan.holder)
         stop = known or find_stop(plan.settings, plan.n_trials, settled(self._trials()))
         if stop is None and self._crew.timeout_s == 0.0:
             return Stop("timeout", f"{plan.settings.timeout:g} s are over")
@@ -179,7 +183,7 @@ class Controller:
             if self._over_since is None:
                 self._over_since = time.monotonic()
                 cancel(self._plan.launcher, only_waiting=True)
-            wait_s = LEAVE_S
+            wait_s = LEAVE_S + self._crew.look_s
             if not self._interrupted.is_set():  # they still have records to send
                 wait_s += self._plan.settings.tracking.wait
             if self._is_launching and time.monotonic() - self._over_since > wait_s:

@@ -8,10 +8,12 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import optuna
 
@@ -25,12 +27,14 @@ from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
 from seqsweep.search.slots import Slot, make_slots
 from seqsweep.search.stops import Stop
+from seqsweep.search.storage import LOOK_S
 from seqsweep.tracking import JOURNAL, open_tracking
 
 STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
 ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
 GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
+MANY = 50  # workers; where there are more, each looks at the sweep less often than once a second
 CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
 
 
@@ -70,6 +74,14 @@ class Crew:
             points=points,
             environment={k: v for k, v in os.environ.items() if k.startswith(CARRIED)},
         )
+
+    @property
+    def look_s(self) -> float:
+        """How many seconds a worker lets go by from one look at the sweep to the next.
+
+        A thousand that look each second would be too much for any store.
+        """
+        return LOOK_S * max(1.0, self.size / MANY)
 
     @property
     def timeout_s(self) -> float | None:
@@ -135,18 +147,23 @@ def tell_all(study: optuna.Study, holder: Holder, stop: Stop) -> None:
     study.set_user_attr(STOP, {**asdict(stop), "token": holder.token})
 
 
-def told(study: optuna.Study, holder: Holder) -> Stop | None:
-    """Gives what `tell_all` said to the workers of this sweep, None where nothing yet."""
-    found = dict(study.user_attrs.get(STOP) or {})
+def told(attributes: Mapping[str, Any], holder: Holder) -> Stop | None:
+    """Gives what `tell_all` said to the workers of this sweep, None where nothing yet.
+
+    The attributes are those of the study.
+    """
+    found = dict(attributes.get(STOP) or {})
     return Stop(**found) if found.pop("token", None) == holder.token else None
 
 
-def orphaned(plan: Plan, crew: Crew, study: optuna.Study) -> Stop | None:
-    """Says why nobody waits for this worker any more; None where its sweep goes on.
+def why_to_end(plan: Plan, crew: Crew, attributes: Mapping[str, Any]) -> Stop | None:
+    """Says what ends a worker that the study's trials do not tell; None where its sweep goes on.
 
     A sweep that was killed gives its lock back at once; on its own host that can be seen.
     """
-    holder = Holder.read(study.user_attrs)
+    holder = Holder.read(attributes)
+    if (stop := told(attributes, plan.holder)) is not None:
+        return stop
     if holder is None or holder.token != plan.holder.token:
         return GONE
     if crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):

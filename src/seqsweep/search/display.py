@@ -115,11 +115,16 @@ class Shown:
         retry_of: int | None = None,
         is_retried: bool = False,
         seconds: float | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
-        """Prints how the trial ended, after `seconds` or as many as it has been shown."""
+        """Prints how the trial ended.
+
+        `seconds` and `params` are for one that was shown later than it began.
+        """
         label = f"{self._number}" if retry_of is None else f"{self._number} (again {retry_of})"
         seconds = time.monotonic() - self._started if seconds is None else seconds
-        self._display.print(label, outcome, seconds, self._params, best=best, is_retried=is_retried)
+        params = params or self._params
+        self._display.print(label, outcome, seconds, params, best=best, is_retried=is_retried)
 
 
 class Display:

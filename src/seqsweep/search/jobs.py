@@ -56,6 +56,11 @@ class Jobs:
         """The study's name, which Hydra's part of every config holds."""
         return self.master.hydra.sweeper.study_name
 
+    def fix_folder(self) -> None:
+        """Lets the folder be the same for processes that begin in another one."""
+        with open_dict(self.master):
+            self.master.hydra.sweep.dir = str(self.folder)
+
     def call_study(self, name: str) -> None:
         """Names the study; the folder's name may hold it."""
         with open_dict(self.master):

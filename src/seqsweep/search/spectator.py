@@ -50,6 +50,7 @@ class Spectator:
             best=is_kept and self._front.improves(outcome.values),
             retry_of=trial.user_attrs.get(RETRY_OF),
             is_retried=is_retried,
+            params=trial.params,
             seconds=trial.duration.total_seconds() if trial.duration else 0.0,
         )
         self._running.pop(trial.number)[1].close()

@@ -34,7 +34,7 @@ from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
-from seqsweep.search.joining import keep
+from seqsweep.search.joining import kept
 from seqsweep.search.launcher import adapted, hush
 from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
@@ -258,12 +258,12 @@ def _launch(
         return job.return_value
     if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
         raise TrackingError(unsent)  # the trials' runs belong below that of the sweep
+    plan.jobs.fix_folder()
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
-    keep(worker)
-    stop = Controller(plan, crew, tracking, sweep_run.key, console).run(
-        lambda: _launched(plan, worker, crew.size)
-    )
+    controller = Controller(plan, crew, tracking, sweep_run.key, console)
+    with kept(worker):
+        stop = controller.run(lambda: _launched(plan, worker, crew.size))
     if stop.says != INTERRUPTED:
         _preload(plan)  # for the look at the best
     return stop

@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -39,7 +39,7 @@ from seqsweep.outcome import (
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, orphaned, settle_in, tell_all, told
+from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, settle_in, tell_all, why_to_end
 from seqsweep.search.display import Display
 from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
@@ -66,11 +66,8 @@ from seqsweep.tracking import HURRY_S, Tracking, open_tracking
 
 EXHAUSTED = Stop("sampler", "the sampler has tried every point")
 AT_ONCE = ("interrupt", "grace_period")  # stops that end what runs
-OF_ALL = (
-    "function",
-    "storage",
-    "sampler",
-)  # stops that the other workers cannot see for themselves
+# Stops that the other workers cannot see for themselves.
+OF_ALL = ("function", "storage", "sampler")
 
 
 class TrialFailedError(Exception):
@@ -147,13 +144,10 @@ class Session:
         self._name = folder and folder.name
         self._health = Health(slots)
         self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
-        self._budget = (
-            Budget(settings, plan.n_trials, self._trials)
-            if crew is None
-            else Budget(
-                settings, plan.n_trials, self._looked, look_s=LOOK_S, timeout_s=crew.timeout_s
-            )
-        )
+        trials, beside = self._trials, {}
+        if crew is not None:
+            trials, beside = self._looked, {"look_s": crew.look_s, "timeout_s": crew.timeout_s}
+        self._budget = Budget(settings, plan.n_trials, trials, **beside)
         self._display = Display(
             console,
             total=plan.n_trials,
@@ -198,10 +192,9 @@ class Session:
             thread.join()
 
     def _look_after_the_sweep(self, over: threading.Event) -> None:
-        while not over.wait(LOOK_S):
+        while not over.wait(self._crew.look_s):
             with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
-                holder = self._plan.holder
-                stop = told(self._study, holder) or orphaned(self._plan, self._crew, self._study)
+                stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
                 if stop is not None:
                     # Another sweep may have the study by now; to the own one it is all the same
                     self._hands_back |= stop in (ORPHANED, GONE)
@@ -241,8 +234,12 @@ class Session:
         except SlotGone:
             return False
         except (TrialLost, AllTakenError):
-            self._budget.give_back()
-            return self._budget.take()
+            pass
+        except Exception as error:
+            if not _came_too_late(error):
+                raise
+        self._budget.give_back()
+        return self._budget.take()
 
     def _stop_unless_there_is_leave(self, study: optuna.Study, trial: FrozenTrial) -> None:
         if self._prunes and trial.state is TrialState.COMPLETE and not trial.intermediate_values:
@@ -407,6 +404,19 @@ def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None
         is_extended=settings.is_extended,
         chance=crew and crew.chance,
     )
+
+
+def _came_too_late(error: BaseException | None) -> bool:
+    """Says whether Optuna was told of a trial just when others had taken it for lost.
+
+    It raises one of these then, and an assertion that this cannot be.
+    """
+    if error is None:
+        return False
+    is_known = (
+        isinstance(error, UpdateFinishedTrialError) or str(error) == "Cannot tell a FAIL trial."
+    )
+    return is_known or _came_too_late(error.__context__)
 
 
 def _keep_quiet() -> None:

@@ -13,7 +13,7 @@ from seqsweep.errors import SearchError
 from seqsweep.search import crew as crew_module
 from seqsweep.search import launcher as launcher_module
 from seqsweep.search.claim import OWN_FILE, _locked
-from seqsweep.search.crew import GONE, ORPHANED, Crew, orphaned, tell_all, told
+from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
 from seqsweep.search.holder import HOLDER, Holder, machine
 from seqsweep.search.launcher import adapted, cancel, kind_of, seen_by_workers
 from seqsweep.search.stops import Stop
@@ -88,27 +88,27 @@ def lock(plan):
 
 
 def test_a_worker_whose_sweep_runs_goes_on(plan, study, lock):
-    assert orphaned(plan, crew(), study) is None
+    assert why_to_end(plan, crew(), study.user_attrs) is None
 
 
 def test_a_worker_ends_when_the_lock_of_its_sweep_is_free_on_its_host(plan, study, lock):
     lock.close()
-    assert orphaned(plan, crew(), study) == ORPHANED
-    assert orphaned(plan, crew(is_watched=False), study) is None
+    assert why_to_end(plan, crew(), study.user_attrs) == ORPHANED
+    assert why_to_end(plan, crew(is_watched=False), study.user_attrs) is None
 
 
 @pytest.mark.parametrize("holder", [None, asdict(replace(HERE, token="another"))])
 def test_a_worker_ends_when_its_sweep_has_no_study_any_more(plan, study, lock, holder):
     study.set_user_attr(HOLDER, holder)
-    assert orphaned(plan, crew(), study) == GONE
+    assert why_to_end(plan, crew(), study.user_attrs) == GONE
 
 
 def test_what_ends_a_sweep_is_told_to_its_own_workers_alone(study):
     stop = Stop("interrupt", "interrupted", is_failure=True)
-    assert told(study, HERE) is None
+    assert told(study.user_attrs, HERE) is None
     tell_all(study, HERE, stop)
-    assert told(study, HERE) == stop
-    assert told(study, replace(HERE, token="of the next sweep")) is None
+    assert told(study.user_attrs, HERE) == stop
+    assert told(study.user_attrs, replace(HERE, token="of the next sweep")) is None
 
 
 @pytest.mark.parametrize("store", ["studies.db", "sqlite:///studies.db"])
@@ -118,6 +118,11 @@ def test_a_worker_on_another_host_refuses_an_sqlite_file(plan, store):
         crew_module._refuse_a_distant_file(plan)
     plan.storage = "postgresql+psycopg://user@db/studies"
     crew_module._refuse_a_distant_file(plan)
+
+
+def test_many_workers_look_at_the_sweep_less_often():
+    assert crew(size=8).look_s == crew(size=50).look_s == 1.0
+    assert crew(size=1000).look_s == 20.0
 
 
 def test_the_time_that_is_left_is_counted_from_the_sweeps_begin(monkeypatch):
