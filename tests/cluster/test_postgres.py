@@ -60,11 +60,13 @@ def test_eight_workers_finish_each_of_400_trials_once_over_two_restarts(
     tmp_path, database, postgres, server, program
 ):
     url = database()
-    stores = [f"hydra.sweeper.storage={url}", f"hydra.sweeper.tracking.uri={server.uri}"]
+    without = url.replace(f":{postgres.password}", "")
+    stores = [f"hydra.sweeper.storage={without}", f"hydra.sweeper.tracking.uri={server.uri}"]
+    clean = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_CURRENT_TEST")}
     sweep = subprocess.Popen(
         [sys.executable, str(APP), *COMMAND, *WORKERS, *stores],
         cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_CURRENT_TEST")},
+        env={**clean, "PGPASSWORD": postgres.password},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -196,3 +196,42 @@ def test_a_table_is_recorded_and_searched(benchmarks, program, tmp_path):
     for row in (tmp_path / "table.csv").read_text().splitlines()[1:]:
         assert all(0 <= float(accuracy) <= 1 for accuracy in row.split(",")[4:])
         assert row.count(",") == 11
+
+
+@pytest.mark.cluster
+def test_stores_are_compared_in_speed_errors_and_double_claims(
+    benchmarks, program, tmp_path, postgres
+):
+    arguments = ["--processes", "2", "--seconds", "0.5", "--claims", "10"]
+    ended = program(benchmarks / "stores.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    _, *table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    assert [row[0] for row in table] == [
+        "SQLite",
+        "SQLite, Optuna's",
+        "journal file",
+        "PostgreSQL",
+        "PostgreSQL, Optuna's",
+        "gRPC proxy",
+    ]
+    for name, processes, rate, to_first, client, errors, claims in table:
+        assert (processes, errors) == ("2", "0")
+        assert float(to_first) == pytest.approx(float(rate) / float(table[0][2]), abs=0.06)
+        assert float(client.removesuffix(" ms")) > 0
+        twice, _, of = claims.split()
+        assert of == "10"
+        assert twice == "0" or name == "SQLite, Optuna's"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.cluster
+def test_the_parts_of_a_large_sweep_are_measured(benchmarks, program, tmp_path, postgres):
+    arguments = ["--trials", "10", "40", "--running", "2", "5"]
+    ended = program(benchmarks / "capacity.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    costs = {name: figures for name, *figures in table if len(figures) == 3}
+    assert {"report", "tell", "first read, 10 trials", "first read, 40 trials"} <= costs.keys()
+    assert {"read again, 2 running", "read again, 5 running", "MLflow: a run"} <= costs.keys()
+    assert "ask, tpe, 40 trials" in costs
+    assert not list(tmp_path.iterdir())

@@ -31,6 +31,10 @@ ELSEWHERE = {
     "seqsweep compare default-1/18 default-1/0": "of such a sweep too: test_compare.py",
     "python src/run.py -m sweep tracking.uri=http://127.0.0.1:5000": "test_tracking_outage.py",
     "MLFLOW_TRACKING_URI": "a variable",
+    "python src/run.py -m sweep hydra.sweeper.storage=postgresql://sweep@db/studies"
+    " tracking.uri=http://db:5000": "test_postgres.py starts such servers",
+    "export PGPASSWORD=the-password": "a variable of such a command",
+    "pip install 'psycopg[binary]'": "a driver of others",
     "pip install optuna-dashboard": "a program of others",
     "optuna-dashboard sqlite:///mlruns/optuna.db": "a program of others",
     "pip install /path/to/seqsweep": "test_wheel.py installs it",

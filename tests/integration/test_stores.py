@@ -1,8 +1,10 @@
-"""A store that cannot be used is told in one sentence before anything runs."""
+"""A store that cannot be used is told in one sentence; to look at one makes none."""
 
+import json
 import os
 from pathlib import Path
 
+import psycopg
 import pytest
 
 APP = Path(__file__).parent.parent / "apps" / "sphere.py"
@@ -44,3 +46,18 @@ def test_a_driver_that_is_not_installed(program, tmp_path):
     url = f"postgresql://sweep:{SECRET}@127.0.0.1:1/studies"
     sentence = said(program, tmp_path, url, PYTHONPATH=paths)
     assert "pip install 'psycopg[binary]', or the extra postgresql of seqsweep" in sentence
+
+
+def test_a_dry_run_and_doctor_leave_an_empty_database_as_it_is(program, tmp_path, database):
+    url = database()
+    words = [f"hydra.sweeper.storage={url}", "x=interval(-1.0,1.0)", "hydra.sweeper.dry_run=true"]
+    ended = program(APP, "-m", *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "sphere-1, a new one" in ended.stdout
+    shown = program(Path("-m"), "seqsweep", "doctor", f"--storage={url}", "--json", cwd=tmp_path)
+    checks = {check["name"]: check for check in json.loads(shown.stdout)["checks"]}
+    assert checks["studies"]["state"] == "ok"
+    assert checks["studies"]["seen"].endswith("holds no studies yet")
+    with psycopg.connect(url) as connection:
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(tables).fetchone() == (0,)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seqsweep.record import counted, duration
+from seqsweep.search.opening import NoStudiesError
 from seqsweep.search.origin import question
 from seqsweep.search.past import find, search_of
 from seqsweep.search.plan import Plan
@@ -58,7 +59,10 @@ def _storage(plan: Plan) -> BaseStorage | None:
     file = sqlite_file(place)
     if file is not None and not file.is_file():
         return None
-    storage = open_for_reading(place)
+    try:
+        storage = open_for_reading(place)
+    except NoStudiesError:
+        return None
     with readable(place):
         return storage if sqlalchemy.inspect(storage.engine).has_table("studies") else None
 

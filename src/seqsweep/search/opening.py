@@ -40,6 +40,10 @@ IN_UTC = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00
 IN_UTC["mariadb"] = IN_UTC["mysql"]
 
 
+class NoStudiesError(SearchError):
+    """A database in which no sweep has begun yet."""
+
+
 def open_storage(
     place: str, *, grace_period: int, on_lost: OnLost | None = None, total: int | None = None
 ) -> Storage:
@@ -88,7 +92,8 @@ def open_server(url: str, *, makes_tables: bool = True, **arguments: Any) -> Sto
         arguments: what `Storage` takes else.
 
     Raises:
-        SearchError: there is no such driver, or the database is another program's or empty.
+        NoStudiesError: there are no tables, and none are to be made.
+        SearchError: there is no such driver, or the database is another program's.
     """
     url = _with_psycopg(url)
     read = make_url(url)
@@ -96,7 +101,7 @@ def open_server(url: str, *, makes_tables: bool = True, **arguments: Any) -> Sto
     connects = {"connect_args": _connect_arguments(read)}
     if not _has_tables(read, connects):
         if not makes_tables:
-            raise SearchError(f"the database {read.database} holds no studies yet")
+            raise NoStudiesError(f"the database {read.database} holds no studies yet")
         _make_tables(url, connects)
     engine = {
         **connects,

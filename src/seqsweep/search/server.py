@@ -94,19 +94,19 @@ class ServerStorage(Storage):
 
     def _repeated(self, ask: Callable[[], Result]) -> Result:
         """Asks until the server answers."""
-        end, is_told = time.monotonic() + PATIENCE_S, False
+        end, tries = time.monotonic() + PATIENCE_S, 0
         while True:
             try:
                 return ask()
             except Exception as error:
                 if not _passes(error) or time.monotonic() > end:
                     raise
-                if not is_told:
+                tries += 1
+                if tries == 2:  # once, it may have been no more than a deadlock
                     why = first_line(error.__cause__ or error)
                     logging.getLogger(__name__).warning("hydra.sweeper.storage is away: %s", why)
-                is_told = True
-                # Nor were others heard of meanwhile
-                self._next_look = time.monotonic() + self.grace_period
+                if tries > 1:
+                    self._wait_for_others()
                 time.sleep(random.uniform(0, PAUSE_S))
 
 

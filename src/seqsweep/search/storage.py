@@ -87,8 +87,14 @@ class Storage(RDBStorage):
         others; the next beat may get through.
         """
         self._own.add(trial_id)
-        with contextlib.suppress(StorageInternalError):
+        try:
             super().record_heartbeat(trial_id)
+        except StorageInternalError:
+            self._wait_for_others()
+
+    def _wait_for_others(self) -> None:
+        """Takes no trial for lost for a while: others were not heard in a store that was away."""
+        self._next_look = time.monotonic() + self.grace_period
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         """Gives the trials that were not heard of; none of this process, which may have slept.

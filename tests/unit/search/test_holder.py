@@ -150,6 +150,21 @@ def test_a_heartbeat_that_the_store_refuses_is_followed_by_the_next(study, stora
         assert len(connection.execute(sqlalchemy.select(TrialHeartbeatModel)).all()) == 1
 
 
+def test_after_a_heartbeat_that_the_store_refused_no_trial_counts_as_lost_at_once(
+    study, storage, connect, monkeypatch
+):
+    """Nor could others be heard of while the store was away."""
+    other = begin(study, connect(), heard_s_ago=GRACE_S + 2)
+    own = begin(study, storage, heard_s_ago=None)
+    storage._next_look = 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "scoped_session", _refuse)
+        storage.record_heartbeat(own._trial_id)
+    assert storage._get_stale_trial_ids(study._study_id) == []
+    storage._next_look = 0.0
+    assert storage._get_stale_trial_ids(study._study_id) == [other._trial_id]
+
+
 def _refuse():
     raise StorageInternalError("database is locked")
 

@@ -199,7 +199,7 @@ def test_a_store_that_was_away_takes_no_trial_for_lost_before_its_worker_could_s
     postgres.stop()
     asked = threading.Thread(target=watcher.get_all_studies)
     asked.start()
-    time.sleep(0.2)
+    time.sleep(2)
     postgres.start()
     asked.join()
     assert watcher._get_stale_trial_ids(study._study_id) == []

@@ -8,11 +8,14 @@ from seqsweep.errors import UserError
 
 def check_studies(place: str) -> Check:
     """Opens the store and counts its studies."""
+    from seqsweep.search.opening import NoStudiesError
     from seqsweep.search.reading import open_for_reading, readable
 
     try:
         with readable(place):
             count = len(open_for_reading(place).get_all_studies())
+    except NoStudiesError as error:
+        return ok("studies", str(error))
     except UserError as error:
         return fail("studies", str(error), "mend the address, start the server, install its driver")
     return ok("studies", f"{count} in {place}")
