@@ -28,9 +28,10 @@ FAILED = re.compile(
     r"|failed call to cuInit(?!.*\b303\b)",  # 303: there is no driver at all
     re.IGNORECASE,
 )
-# An error that a program may cause as well as a GPU.
+# An error that a program may cause as well as a GPU; of wrong arguments only the program is.
+OF_ARGUMENTS = r"(?!(INVALID|BAD|NOT_SUPPORTED|NOT_FOUND|UNSUPPORTED|ARCH_MISMATCH))"
 SUSPECT = re.compile(
-    r"CUDA_ERROR_[A-Z_]+|CU(DNN|BLAS)_STATUS_[A-Z_]+"
+    rf"CUDA_ERROR_{OF_ARGUMENTS}[A-Z_]+|CU(DNN|BLAS)_STATUS_{OF_ARGUMENTS}[A-Z_]+"
     r"|CUDA error: (?!Failed call to cuInit)[^\n]{1,60}"
 )
 # What follows on it may look like any other error.

@@ -163,6 +163,13 @@ def test_only_what_no_program_can_cause_is_a_failure_of_the_gpu(text, failure):
             "CUDA error: unspecified launch failure",
         ),
         ("DNN library: CUDNN_STATUS_EXECUTION_FAILED", "CUDNN_STATUS_EXECUTION_FAILED"),
+        ("CUDNN_STATUS_NOT_SUPPORTED", None),
+        ("CUDNN_STATUS_BAD_PARAM: x", None),
+        ("CUDA_ERROR_INVALID_VALUE", None),
+        (
+            "CUBLAS_STATUS_INVALID_VALUE then CUBLAS_STATUS_EXECUTION_FAILED",
+            "CUBLAS_STATUS_EXECUTION_FAILED",
+        ),
         (OOM, None),
         (f"{OOM}\nCUDNN_STATUS_INTERNAL_ERROR", None),
         ("ResourceExhaustedError: OOM when allocating tensor\nCUBLAS_STATUS_ALLOC_FAILED", None),

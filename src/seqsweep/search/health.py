@@ -26,41 +26,48 @@ class Health:
         self.slots = [*slots]
         self._listed = listed_gpus() if any(slot.gpu for slot in self.slots) else ()
         self._failed: dict[str, str] = {}  # why, by GPU
-        self._suspected: set[str] = set()
+        self._suspected: dict[str, object] = {}  # the values of the trial that told, by GPU
         self._changed = threading.Lock()
 
-    def judge(self, slot: Slot, outcome: Outcome, folders: Iterable[Path]) -> Outcome:
-        """Gives the outcome of a trial that ran there, `DeviceFailed` where its GPU has failed."""
+    def judge(
+        self, slot: Slot, outcome: Outcome, folders: Iterable[Path], values: object
+    ) -> Outcome:
+        """Gives the outcome of a trial that ran there, `DeviceFailed` where its GPU has failed.
+
+        Args:
+            slot: where it ran.
+            outcome: how it ended.
+            folders: of its jobs, with their output.
+            values: its parameters; a trial of the same ones fails by itself once more.
+        """
         if slot.gpu is None or outcome == Failed(INTERRUPTED):
             return outcome
         if not isinstance(outcome, Failed):
-            self._suspected.discard(slot.gpu)
+            self._suspected.pop(slot.gpu, None)
             return outcome
         said = "\n".join([outcome.reason, *(_end_of(folder / OUTPUT_FILE) for folder in folders)])
-        why = self._why(slot.gpu, said)
+        why = self._why(slot.gpu, said, values)
         if why is None:
             return outcome
         return DeviceFailed(f"{slot.name} has failed: {why}", outcome.traceback, again=True)
 
-    def _why(self, gpu: str, said: str) -> str | None:
+    def _why(self, gpu: str, said: str, values: object) -> str | None:
         """Gives by what a GPU has failed on which a trial failed; None where it has not."""
         if gpu in self._failed:
             return self._failed[gpu]
-        why = failure_in(said) or self._suspect(gpu, said) or self._miss(gpu)
+        why = failure_in(said) or self._suspect(gpu, said, values) or self._miss(gpu)
         if why is not None:
             with self._changed:
                 self._failed.setdefault(gpu, why)
         return why
 
-    def _suspect(self, gpu: str, said: str) -> str | None:
-        """Blames the GPU for an error that a program may cause too, where it comes twice."""
+    def _suspect(self, gpu: str, said: str, values: object) -> str | None:
+        """Blames the GPU for an error that a program may cause too, where two trials have it."""
         why = suspicion_in(said)
         if why is None:
-            self._suspected.discard(gpu)
-        elif gpu in self._suspected:
+            self._suspected.pop(gpu, None)
+        elif self._suspected.setdefault(gpu, values) != values:
             return f"{why}, in two trials in a row"
-        else:
-            self._suspected.add(gpu)
         return None
 
     def _miss(self, gpu: str) -> str | None:

@@ -77,7 +77,8 @@ class Runner:
             train = self._once if self._settings.repeats == 1 else self._repeated
             began = time.monotonic()
             outcome = train(trial, run, jobs, on_progress, passed)
-            outcome = self._health.judge(slot, outcome, [job.folder for job in jobs.values()])
+            folders = [job.folder for job in jobs.values()]
+            outcome = self._health.judge(slot, outcome, folders, params)
             run.log([Point(DURATION, time.monotonic() - began, 0)])
             return outcome
 

@@ -459,3 +459,22 @@ def test_a_description_is_short_enough_for_mlflow(tmp_path):
         assert watch.end_last() is None
     assert 5000 < len(given["mlflow.note.content"]) < 8000
     assert "report/report.md" in given["mlflow.note.content"]
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_choices_that_are_lists_are_shown(tmp_path):
+    study = optuna.create_study(direction="maximize")
+    study.optimize(lambda t: float(len(t.suggest_categorical("layers", [[8], [8, 8]]))), 4)
+    shown = without_secrets(study.trials)
+    assert [t.params for t in shown] == [t.params for t in study.trials]
+    write(Snapshot(about(), shown, best=[study.best_trial.number]), tmp_path)
+    assert "| `layers` |" in (tmp_path / SUMMARY).read_text()
+
+
+def test_a_study_that_cannot_be_shown_costs_a_sentence_and_no_more(tmp_path):
+    def take():
+        raise TypeError("no such trial")
+
+    with Watch(tmp_path, 60.0, take, NoRun()) as watch:
+        watch.begin_last()
+        assert watch.end_last() == "the report could not be written: no such trial"

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from seqsweep.secrets import masked_values
@@ -18,12 +18,13 @@ def without_secrets(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
     Two choices that would look the same are told apart by their places.
     """
-    shown: dict[tuple[str, BaseDistribution], Sequence[Any]] = {}
+    shown: dict[tuple[str, str], Sequence[Any]] = {}
 
     def choices_of(key: str, distribution: CategoricalDistribution) -> Sequence[Any]:
-        if (key, distribution) not in shown:
-            shown[key, distribution] = _masked(key, distribution.choices)
-        return shown[key, distribution]
+        name = key, repr(distribution.choices)  # choices may be lists, which have no hash
+        if name not in shown:
+            shown[name] = _masked(key, distribution.choices)
+        return shown[name]
 
     return [_shown(trial, choices_of) for trial in trials]
 

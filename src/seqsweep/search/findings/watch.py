@@ -49,6 +49,7 @@ class Watch:
         self._importances: Importances = {}
         self._shown: object = None  # what of the trials the last renewal has shown
         self._is_true = False  # the last report is written
+        self._problem: str | None = None  # why no last figures are drawn
 
     def __enter__(self) -> Watch:
         if self._every_s is not None:
@@ -73,13 +74,16 @@ class Watch:
         self._over.set()
         if self._process is not None:
             self._thread.join()
-            self._ask(self._take())
+            try:
+                self._ask(self._take())
+            except Exception as error:  # it must not end the sweep
+                self._problem = f"the figures could not be drawn: {first_line(error)}"
 
     def end_last(self) -> str | None:
         """Ends it, and writes the last report; gives a sentence where something is missing."""
         if self._process is None:
             return None
-        problem = self._answer()
+        problem = self._problem or self._answer()
         return self._write_last() or problem
 
     def _start(self) -> None:
