@@ -16,7 +16,8 @@ from seqsweep.secrets import masked_values
 def without_secrets(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Gives the trials with each secret value masked, in the choices that it is one of too.
 
-    Two choices that would look the same are told apart by their places.
+    Two choices that would look the same are told apart by their places. A list is shown as text, as
+    Optuna draws plain values only.
     """
     shown: dict[tuple[str, str], Sequence[Any]] = {}
 
@@ -47,9 +48,13 @@ def _shown(trial: FrozenTrial, choices_of: Any) -> FrozenTrial:
 
 
 def _masked(key: str, choices: Sequence[Any]) -> Sequence[Any]:
-    masked = [masked_values({key: choice})[key] for choice in choices]
+    masked = [_plain(masked_values({key: choice})[key]) for choice in choices]
     count = collections.Counter(map(repr, masked))
     return tuple(
         f"{shown} ({index})" if shown != choice and count[repr(shown)] > 1 else shown
         for index, (shown, choice) in enumerate(zip(masked, choices, strict=True))
     )
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
