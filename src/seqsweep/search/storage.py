@@ -136,8 +136,15 @@ class Storage(RDBStorage):
         """Sets a trial's state; of several that would begin one that waits, one does."""
         if state is not TrialState.RUNNING or self._total is None:
             return super().set_trial_state_values(trial_id, state, values)
+        study_id = self._study_of(trial_id)
         with self.engine.begin() as connection:
-            return quota.begin_waiting(connection, trial_id, self._total)
+            return quota.begin_waiting(connection, study_id, trial_id, self._total)
+
+    def _study_of(self, trial_id: int) -> int:
+        trial = models.TrialModel
+        wanted = sqlalchemy.select(trial.study_id).where(trial.trial_id == trial_id)
+        with self.engine.connect().execution_options(**READS) as connection:
+            return connection.execute(wanted).scalar()
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives the trial.
