@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
+from seqsweep.errors import causes, first_line
 from seqsweep.search import quota
 
 LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
@@ -229,6 +230,13 @@ class Storage(RDBStorage):
                 .values(value_json=json.dumps(new))
             )
             return connection.execute(swapped).rowcount == 1
+
+
+def why_it_failed(error: BaseException) -> str:
+    """Says what a store has failed by, in one line; Optuna may raise another error on top of it."""
+    behind = [each for each in causes(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)]
+    found = behind[0] if behind else error
+    return first_line(found.__cause__ or found)
 
 
 def _parts(
