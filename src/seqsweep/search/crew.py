@@ -35,7 +35,8 @@ ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_
 GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
 MANY = 50  # workers; where there are more, each looks at the sweep less often than once a second
-CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
+# Variables of the environment that go with a worker; PostgreSQL's client reads its own PG….
+CARRIED = ("MLFLOW_", "SEQSWEEP_", "PG")
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,17 @@ def test_a_worker_on_another_host_refuses_an_sqlite_file(plan, store):
     crew_module._refuse_a_distant_file(plan)
 
 
+def test_workers_on_other_hosts_have_what_the_stores_are_opened_by(plan, study, monkeypatch):
+    plan.launcher, plan.tries_all = kind_of({"_target_": "RayLauncher"}), False
+    carried = {"MLFLOW_TRACKING_TOKEN": "a", "PGPASSWORD": "b", "PGSSLMODE": "require"}
+    for name, value in {**carried, "OF_THIS_HOST": "c"}.items():
+        monkeypatch.setenv(name, value)
+    made = Crew.of(plan, study)
+    assert carried.items() <= made.environment.items()
+    assert "OF_THIS_HOST" not in made.environment
+    assert "PGPASSWORD" not in repr(made)
+
+
 def test_many_workers_look_at_the_sweep_less_often():
     assert crew(size=8).look_s == crew(size=50).look_s == 1.0
     assert crew(size=1000).look_s == 20.0
