@@ -89,12 +89,6 @@ class Crew:
         """How many seconds are left in which trials may start."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
 
-    def n_slots(self, plan: Plan) -> int:
-        """Gives how many trials may run at once, as far as is known where workers are started."""
-        if self.shares_host:
-            return len(plan.slots)
-        return self.size if plan.settings.n_jobs == "auto" else plan.settings.n_jobs * self.size
-
     def slots(self, plan: Plan, number: int | None) -> list[Slot]:
         """Gives the slots of the worker of that number, in its own process.
 

@@ -121,6 +121,14 @@ class Plan:
         return self.jobs.launcher
 
     @property
+    def n_slots(self) -> int:
+        """How many trials may run at once, as far as it is known where workers are started."""
+        if self.launcher.is_local:
+            return len(self.slots)
+        n_jobs = self.settings.n_jobs
+        return self.settings.n_workers * (1 if n_jobs == "auto" else n_jobs)
+
+    @property
     def folder(self) -> Path:
         """The sweep's folder, whose subfolders are the jobs'."""
         return self.jobs.folder

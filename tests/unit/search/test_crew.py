@@ -72,7 +72,6 @@ def test_more_workers_than_slots_have_one_each(plan, eight_slots):
 def test_n_jobs_counts_the_slots_of_each_worker(plan, eight_slots, settings):
     plan.settings = settings(n_jobs=3)
     assert [len(slots) for slots in dealt(crew(size=4), plan)] == [3] * 4
-    assert crew(size=4, shares_host=False).n_slots(plan) == 12
 
 
 def test_a_worker_elsewhere_has_all_slots_of_its_own_allocation(plan, eight_slots):
