@@ -44,4 +44,9 @@ class DeviceFailed(Failed):
     """The device on which it ran has failed, and so no fault of the trial's ended it."""
 
 
+@dataclass(frozen=True)
+class Unconcluded(Failed):
+    """A sweep has its trials, and what is done once with the best of them has failed."""
+
+
 Outcome = Completed | Pruned | Failed

@@ -47,6 +47,27 @@ def test_after_a_sweep_a_dry_run_estimates_the_time_by_its_trials(project, progr
     assert 60 * int(minutes) + int(rest) == pytest.approx(600 * seconds, abs=1)
 
 
+def test_a_dry_run_counts_the_slots_of_all_workers(project, program):
+    path, arguments = project / "src" / "run.py", ["-m", "sweep=tiny", "devices=cpu"]
+    assert program(path, *arguments, cwd=project).returncode == 0
+    store = f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
+    (trial,) = optuna.load_study(study_name="tiny-1", storage=store).trials
+    arguments += ["dry_run=true", "hydra.sweeper.n_trials=600", "hydra.sweeper.n_workers=2"]
+    for launcher, n_jobs, slots, n_slots in (
+        ("submitit_slurm", "auto", "slots of each worker, where it runs: as many as it finds", 2),
+        ("ray", 3, "slots of each worker, where it runs: 3", 6),
+        ("joblib", 2, "slots 4: cpu:0, cpu:1, cpu:2, cpu:3", 4),
+    ):
+        more = [f"hydra/launcher={launcher}", f"hydra.sweeper.n_jobs={n_jobs}"]
+        run = program(path, *arguments, *more, cwd=project)
+        assert run.returncode == 0, run.stderr
+        said = " ".join(run.stdout.split())
+        assert slots in said
+        minutes, rest = re.search(r"about (\d+) min (\d+) s of training", said).groups()
+        seconds = 600 * trial.duration.total_seconds() / n_slots
+        assert 60 * int(minutes) + int(rest) == pytest.approx(seconds, abs=1)
+
+
 def test_a_dry_run_finds_the_mistakes_that_a_sweep_would(project, program):
     run = program(
         project / "src" / "run.py",

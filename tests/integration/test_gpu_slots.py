@@ -184,6 +184,7 @@ def test_slots_are_of_the_gpus_that_the_sweep_was_given(sweep, tmp_path, given, 
         ("[gpu]", "hydra.sweeper.devices.slots: 'gpu' is no device: accepted are cpu and gpu: "),
         ("[]", "slots=[] names no device"),
         ("[gpu:0,gpu:0] hydra.sweeper.n_jobs=3", "hydra.sweeper.n_jobs=3, but devices.slots lists"),
+        (f"[gpu:0] {' '.join(WORKERS)}", "hydra.sweeper.n_workers=2, but devices.slots lists 1"),
     ],
 )
 def test_a_slot_that_cannot_be_had_is_told_in_one_sentence(sweep, tmp_path, slots, says):

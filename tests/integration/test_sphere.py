@@ -159,6 +159,17 @@ def test_a_best_trial_that_cannot_be_evaluated_costs_no_result(program, tmp_path
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED", "FINISHED"]
 
 
+def test_where_only_the_evaluation_failed_the_same_command_does_that_alone(program, tmp_path):
+    arguments = ["-m", *SETTINGS, *SPACE, "hydra.sweeper.n_trials=2"]
+    failed = program(APP, *arguments, "hydra.sweeper.evaluate_best=math.sqrt", cwd=tmp_path)
+    assert failed.returncode == 1
+    again = program(APP, *arguments, "hydra.sweeper.evaluate_best=builtins.repr", cwd=tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "sphere-1 goes on: 2 trials, of which 2 have ended and 0 run again" in again.stdout
+    anew = program(APP, *arguments, cwd=tmp_path)
+    assert "holds another sweep" in anew.stderr  # that one is finished
+
+
 def test_a_reader_that_leaves_ends_nothing(tmp_path):
     """As `python app.py -m … | head -1` does, or a lost connection."""
     arguments = ["-m", *SETTINGS, "hydra.sweeper.tracking.name=mlflow", *SPACE]

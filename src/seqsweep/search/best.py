@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
+from omegaconf import DictConfig, OmegaConf
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
 from seqsweep.evaluation import Evaluation
 from seqsweep.outcome import Failed
-from seqsweep.process.child import pack
+from seqsweep.process.child import Job, pack
 from seqsweep.process.messages import MODEL_FOLDER, Point, Report
 from seqsweep.process.parent import TrialProcess
+from seqsweep.search.health import Health
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import MODEL_KEY, RUN_KEY
 from seqsweep.search.settings import Settings
+from seqsweep.search.slots import Slot
 from seqsweep.search.stops import is_feasible
 from seqsweep.tracking import Run, Tracking
 
@@ -110,16 +114,17 @@ def evaluate_best(plan: Plan, best: FrozenTrial, tracking: Tracking, *runs: Run)
     function = plan.settings.function("evaluate_best")
     if function is None:
         return {}
-    jobs = plan.jobs.of_trial(dict(best.params), best.number, plan.slots[0])
-    app = pack(
-        lambda config: (function(config), 0.0)[1],  # what it reports is what counts
-        plan.jobs.hydra_context,
-    )
-    job = replace(jobs[best.user_attrs.get("best_seed")], app=app, n_values=1)
-    for _ in range(1 + plan.settings.max_retries):
+    health, tries = Health(plan.slots), 0
+    while tries <= plan.settings.max_retries:
+        slot = health.slots[0]
+        job = _job_of_look(plan, best, slot, function)
         reports: list[Report] = []
         outcome = TrialProcess(job).run(on_report=lambda _report: False, log=reports.append)
+        outcome = health.judge(slot, outcome, [job.folder], best.params)
         if not (isinstance(outcome, Failed) and outcome.again):
+            break
+        tries += health.leave(slot) is None  # else it was no fault of the function's
+        if not health.slots:
             break
     if isinstance(outcome, Failed):
         raise SearchError(f"the best model could not be evaluated: {outcome.reason}")
@@ -128,6 +133,21 @@ def evaluate_best(plan: Plan, best: FrozenTrial, tracking: Tracking, *runs: Run)
         run.log(once(best, points))
     _register(plan.settings, job.folder, model_run(tracking, best))
     return {point.name: point.value for point in points}
+
+
+def _job_of_look(
+    plan: Plan, best: FrozenTrial, slot: Slot, function: Callable[[DictConfig], Any]
+) -> Job:
+    def look(config: DictConfig) -> float:
+        # Where only the workers have GPUs, this is the CPU of the machine that started them
+        if slot.gpu is None and OmegaConf.select(config, "devices.name") == "gpu":
+            config.devices.name = "cpu"
+        function(config)
+        return 0.0  # what it reports is what counts
+
+    jobs = plan.jobs.of_trial(dict(best.params), best.number, slot)
+    app = pack(look, plan.jobs.hydra_context)
+    return replace(jobs[best.user_attrs.get("best_seed")], app=app, n_values=1)
 
 
 def model_run(tracking: Tracking, trial: FrozenTrial) -> Run:

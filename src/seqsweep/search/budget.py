@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from seqsweep.search.settings import Settings
 from seqsweep.search.stops import Stop, find_stop, settled
 
+NOTIFY_S = 1.0  # at most, until those who wait hear of a stop
+
 
 class Budget:
     """Gives the slots of a worker leave to start trials, until a stop says no more.
@@ -55,7 +57,9 @@ class Budget:
             while self._stop is None:
                 trials = self._trials()
                 ended = settled(trials)
-                self._stop = find_stop(self._settings, self._total, ended) or self._timeout()
+                found = find_stop(self._settings, self._total, ended) or self._timeout()
+                if found is not None and self._stop is None:  # one may have come meanwhile
+                    self._stop = found
                 if self._stop is not None:
                     self._changed.notify_all()
                 elif self._total is None or len(ended) + self._in_flight(trials) < self._total:
@@ -82,11 +86,15 @@ class Budget:
             self._changed.notify_all()
 
     def stop(self, stop: Stop) -> None:
-        """Ends the sweep for a reason that the study does not know; an interrupt comes first."""
-        with self._changed:
-            if self._stop is None or stop.field == "interrupt":
-                self._stop = stop
+        """Ends the sweep for a reason that the study does not know; an interrupt comes first.
+
+        It waits for no store that is away: who reads the study has the lock, and sees it then.
+        """
+        if self._stop is None or stop.field == "interrupt":
+            self._stop = stop
+        if self._changed.acquire(timeout=NOTIFY_S):
             self._changed.notify_all()
+            self._changed.release()
 
     def _seconds_left(self) -> float | None:
         return None if self._end is None else max(0.0, self._end - time.monotonic())

@@ -58,7 +58,7 @@ class Controller:
             console,
             total=plan.n_trials,
             names=plan.settings.names,
-            n_slots=crew.n_slots(plan),
+            n_slots=plan.n_slots,
             n_done=len(settled(self._trials())),
         )
         self._spectator = Spectator(self._display, self._study)

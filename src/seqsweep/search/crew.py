@@ -17,7 +17,7 @@ from typing import Any
 
 import optuna
 
-from seqsweep.errors import SearchError
+from seqsweep.errors import ConfigError, SearchError
 from seqsweep.process.parent import preload
 from seqsweep.record import visible
 from seqsweep.search.claim import is_run_in
@@ -25,7 +25,7 @@ from seqsweep.search.holder import Holder
 from seqsweep.search.opening import is_sqlite
 from seqsweep.search.plan import Plan
 from seqsweep.search.points import PointSampler
-from seqsweep.search.slots import Slot, make_slots
+from seqsweep.search.slots import Slot, make_shared_slots, make_slots
 from seqsweep.search.stops import Stop
 from seqsweep.search.storage import LOOK_S
 from seqsweep.tracking import JOURNAL, open_tracking
@@ -35,7 +35,8 @@ ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_
 GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
 MANY = 50  # workers; where there are more, each looks at the sweep less often than once a second
-CARRIED = ("MLFLOW_", "SEQSWEEP_")  # variables of the environment that go with a worker
+# Variables of the environment that go with a worker; PostgreSQL's client reads its own PG….
+CARRIED = ("MLFLOW_", "SEQSWEEP_", "PG")
 
 
 @dataclass(frozen=True)
@@ -88,23 +89,37 @@ class Crew:
         """How many seconds are left in which trials may start."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.time())
 
-    def n_slots(self, plan: Plan) -> int:
-        """Gives how many trials may run at once, as far as is known where workers are started."""
-        if plan.settings.n_jobs != "auto":
-            return plan.settings.n_jobs * self.size
-        return max(self.size, len(plan.slots)) if self.shares_host else self.size
-
     def slots(self, plan: Plan, number: int | None) -> list[Slot]:
         """Gives the slots of the worker of that number, in its own process.
 
         `n_jobs` counts those of each worker. Without it, workers of one host share its slots. One
         that a person has started has no number, and all that it finds.
+
+        Raises:
+            ConfigError: a device is not there, or has the trials of other workers already.
         """
-        n_jobs = None if plan.settings.n_jobs == "auto" else plan.settings.n_jobs
-        if not self.shares_host or number is None:
-            return make_slots(plan.settings.devices, n_jobs)
-        slots = make_slots(plan.settings.devices, n_jobs and n_jobs * self.size)
-        return slots[number :: self.size] or [slots[number % len(slots)]]
+        devices, n_jobs = plan.settings.devices, plan.settings.n_jobs
+        n_jobs = None if n_jobs == "auto" else n_jobs
+        if self.shares_host and number is not None:
+            return make_shared_slots(devices, n_jobs, self.size)[number :: self.size]
+        slots = make_slots(devices, n_jobs)
+        if self.shares_host and plan.holder.is_of_this_host:
+            _refuse_taken_devices(plan, slots)
+        return slots
+
+
+def _refuse_taken_devices(plan: Plan, slots: list[Slot]) -> None:
+    """Lets a worker that a person has started give no GPU, or listed device, more trials at once.
+
+    A CPU that has more of them is slower, and no more.
+    """
+    if plan.settings.devices.slots is not None or any(slot.gpu for slot in slots):
+        names = ", ".join(dict.fromkeys(slot.name for slot in slots))
+        raise ConfigError(
+            f"{names}: the workers that the sweep has started on this host have these devices, so "
+            "that another one runs no trial here; start it on another host, or the sweep with a "
+            "larger hydra.sweeper.n_workers"
+        )
 
 
 def settle_in(plan: Plan, crew: Crew, folder: Path) -> None:

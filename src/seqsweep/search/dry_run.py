@@ -35,7 +35,7 @@ def show_plan(console: Console, plan: Plan) -> None:
         "trials": _trials(plan),
         "space": "\n".join(f"{p.name}  {p.described}" for p in plan.space.parameters),
         **{name: value for name, value in plan.described().items() if name != "n_trials"},
-        "slots": f"{len(plan.slots)}: {', '.join(slot.name for slot in plan.slots)}",
+        "slots": _slots(plan),
         "studies": masked(plan.settings.storage or "optuna.db in the folder of the jobs"),
         "runs": place_of(plan.settings.tracking),
         "jobs": str(plan.folder),
@@ -85,6 +85,14 @@ def _trials(plan: Plan) -> str:
     return trials + (f", each under {settings.repeats} seeds" if settings.repeats > 1 else "")
 
 
+def _slots(plan: Plan) -> str:
+    if plan.launcher.is_local:
+        return f"{len(plan.slots)}: {', '.join(slot.name for slot in plan.slots)}"
+    n_jobs = plan.settings.n_jobs
+    each = "as many as it finds devices" if n_jobs == "auto" else str(n_jobs)
+    return f"of each worker, where it runs: {each}"
+
+
 def _time(plan: Plan, storage: BaseStorage | None) -> str:
     """Says how long it would take, by the last sweep of that name that has trained."""
     before = _seconds_a_trial(plan, storage) if storage else None
@@ -94,8 +102,10 @@ def _time(plan: Plan, storage: BaseStorage | None) -> str:
     limit = plan.settings.timeout
     if plan.n_trials is None:
         return f"at most {duration(limit)}" if limit else "until a stop"
-    whole = seconds * plan.n_trials / len(plan.slots)
+    whole = seconds * plan.n_trials / plan.n_slots
     said = f"about {duration(min(whole, limit or whole))} of training"
+    if not plan.launcher.is_local and plan.settings.n_jobs == "auto":
+        said += " with a slot for each worker"
     return f"{said}, as a trial of {name} took {seconds:.1f} s on average"
 
 

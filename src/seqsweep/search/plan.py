@@ -28,7 +28,7 @@ from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere,
 from seqsweep.search.points import tries_all
 from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
-from seqsweep.search.slots import Slot, make_slots
+from seqsweep.search.slots import Slot, make_shared_slots, make_slots
 from seqsweep.search.space import Space
 from seqsweep.search.storage import OnLost, Storage
 from seqsweep.search.study import (
@@ -57,7 +57,8 @@ class Plan:
     Attributes:
         n_trials: how many trials are to end, None for as many as the time allows.
         known: points that are tried first, or all points of a grid.
-        slots: the slots of this machine that are of use; workers that run elsewhere have their own.
+        slots: the slots of this machine that are of use, of all workers that it has; those that
+            run elsewhere have their own.
         storage: a URL or a path, known once the sweep begins.
         holder: this sweep, as others see it in the study; known once the sweep begins.
         before: the holder of a study that goes on, as it was found.
@@ -118,6 +119,14 @@ class Plan:
     def launcher(self) -> Kind:
         """What starts the workers."""
         return self.jobs.launcher
+
+    @property
+    def n_slots(self) -> int:
+        """How many trials may run at once, as far as it is known where workers are started."""
+        if self.launcher.is_local:
+            return len(self.slots)
+        n_jobs = self.settings.n_jobs
+        return self.settings.n_workers * (1 if n_jobs == "auto" else n_jobs)
 
     @property
     def folder(self) -> Path:
@@ -313,7 +322,7 @@ class Plan:
 
 
 def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
-    """Gives the slots of this machine; of workers in other processes no more than one is used."""
+    """Gives the slots of this machine; where workers run elsewhere no more than one is used."""
     n_jobs = None if settings.n_jobs == "auto" else settings.n_jobs
     if launcher.is_basic and settings.n_workers > 1:
         raise SearchError(
@@ -321,11 +330,11 @@ def _slots(settings: Settings, launcher: Kind) -> list[Slot]:
             "take hydra/launcher=joblib, submitit_local, submitit_slurm or ray; one worker runs as "
             "many trials at once as it has slots"
         )
+    if launcher.is_local:
+        return make_shared_slots(settings.devices, n_jobs, settings.n_workers)
     try:
-        return make_slots(settings.devices, n_jobs)
+        return make_slots(settings.devices, 1)
     except ConfigError:  # the machine that starts workers need not have their devices
-        if launcher.is_basic:
-            raise
         return make_slots(replace(settings.devices, name="cpu", slots=None), 1)
 
 

@@ -20,9 +20,7 @@ class AllTakenError(Exception):
 
 
 def heed(connection: Any, study_id: int, total: int) -> None:
-    """Looks whether another trial may begin; the caller holds the lock of the study's row.
-
-    A trial that was tried again does not count, the one that tries it again does.
+    """Looks whether a new trial may begin; the caller holds the lock of the study's row.
 
     Args:
         connection: one of SQLAlchemy's, or a session.
@@ -32,35 +30,63 @@ def heed(connection: Any, study_id: int, total: int) -> None:
     Raises:
         AllTakenError: none may.
     """
-    trials, attributes = models.TrialModel, models.TrialUserAttributeModel
-    begun = sqlalchemy.select(sqlalchemy.func.count()).where(
-        trials.study_id == study_id, trials.state != TrialState.WAITING
-    )
-    retried = (
-        sqlalchemy.select(sqlalchemy.func.count(attributes.value_json.distinct()))
-        .join(trials, trials.trial_id == attributes.trial_id)
-        .where(trials.study_id == study_id, attributes.key == RETRY_OF)
-    )
-    if connection.execute(begun).scalar() - connection.execute(retried).scalar() >= total:
+    if _taken(connection, study_id) + _kept(connection, study_id) >= total:
         raise AllTakenError
 
 
-def begin_waiting(connection: sqlalchemy.Connection, trial_id: int, total: int) -> bool:
-    """Lets a trial that waits run; gives False where it waits no more.
+def begin_waiting(
+    connection: sqlalchemy.Connection, study_id: int, trial_id: int, total: int
+) -> bool:
+    """Lets a trial that waits run; gives False where it waits no more, or leaves room for others.
+
+    Others are those that try a trial again: they have its place.
 
     Raises:
         AllTakenError: none may.
     """
     trials, studies = models.TrialModel, models.StudyModel
-    this = trials.trial_id == trial_id
-    study_id = connection.execute(sqlalchemy.select(trials.study_id).where(this)).scalar()
     of_study = sqlalchemy.select(studies.study_id).where(studies.study_id == study_id)
-    connection.execute(of_study.with_for_update())
-    heed(connection, study_id, total)
+    connection.execute(of_study.with_for_update())  # first: MySQL reads what stood at its first one
+    if (taken := _taken(connection, study_id)) >= total:
+        raise AllTakenError
+    kept = _kept(connection, study_id)
+    if taken + kept >= total and not _kept(connection, study_id, trial_id):
+        return False
     now = datetime.now(timezone.utc).replace(tzinfo=None)  # as Optuna keeps times
     begun = (
         sqlalchemy.update(trials)
-        .where(this, trials.state == TrialState.WAITING)
+        .where(trials.trial_id == trial_id, trials.state == TrialState.WAITING)
         .values(state=TrialState.RUNNING, datetime_start=now)
     )
     return connection.execute(begun).rowcount == 1
+
+
+def _taken(connection: Any, study_id: int) -> int:
+    """Counts what has begun; a trial that is tried again has given its place away."""
+    trials, attributes = models.TrialModel, models.TrialUserAttributeModel
+    begun = sqlalchemy.select(sqlalchemy.func.count()).where(
+        trials.study_id == study_id, trials.state != TrialState.WAITING
+    )
+    retried = _of_retries(sqlalchemy.func.count(attributes.value_json.distinct()), study_id)
+    return connection.execute(begun).scalar() - connection.execute(retried).scalar()
+
+
+def _kept(connection: Any, study_id: int, trial_id: int | None = None) -> int:
+    """Counts the trials that wait to try one again: all, or whether this is one."""
+    trials = models.TrialModel
+    waiting = _of_retries(sqlalchemy.func.count(), study_id).where(
+        trials.state == TrialState.WAITING
+    )
+    if trial_id is not None:
+        waiting = waiting.where(trials.trial_id == trial_id)
+    return connection.execute(waiting).scalar()
+
+
+def _of_retries(what: Any, study_id: int) -> sqlalchemy.Select:
+    trials, attributes = models.TrialModel, models.TrialUserAttributeModel
+    return (
+        sqlalchemy.select(what)
+        .select_from(attributes)
+        .join(trials, trials.trial_id == attributes.trial_id)
+        .where(trials.study_id == study_id, attributes.key == RETRY_OF)
+    )

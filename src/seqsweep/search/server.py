@@ -52,8 +52,12 @@ REPEATABLE = (
 class ServerStorage(Storage):
     """A store that is asked again where its server is away, for `PATIENCE_S`.
 
-    A transaction that was cut is done again whole.
+    A transaction that was cut is done again whole. All calls and threads wait for the same server,
+    so that the time counts from when it was first away; what is asked later fails at once.
     """
+
+    _away_since: float | None = None
+    _is_told = False  # that it is away
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -97,17 +101,29 @@ class ServerStorage(Storage):
         end, tries = time.monotonic() + PATIENCE_S, 0
         while True:
             try:
-                return ask()
+                result = ask()
             except Exception as error:
-                if not _passes(error) or time.monotonic() > end:
+                if not _passes(error) or time.monotonic() > min(end, self._end_of_patience()):
                     raise
                 tries += 1
-                if tries == 2:  # once, it may have been no more than a deadlock
-                    why = first_line(error.__cause__ or error)
-                    logging.getLogger(__name__).warning("hydra.sweeper.storage is away: %s", why)
-                if tries > 1:
+                if tries > 1:  # once, it may have been no more than a deadlock
+                    self._tell(error)
                     self._wait_for_others()
                 time.sleep(random.uniform(0, PAUSE_S))
+            else:
+                self._away_since, self._is_told = None, False
+                return result
+
+    def _end_of_patience(self) -> float:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+        return self._away_since + PATIENCE_S
+
+    def _tell(self, error: Exception) -> None:
+        if not self._is_told:
+            self._is_told = True
+            why = first_line(error.__cause__ or error)
+            logging.getLogger(__name__).warning("hydra.sweeper.storage is away: %s", why)
 
 
 def _passes(error: Exception) -> bool:

@@ -56,6 +56,28 @@ def make_slots(devices: DevicesConfig, n_jobs: int | None) -> list[Slot]:
     ]
 
 
+def make_shared_slots(devices: DevicesConfig, n_jobs: int | None, n_workers: int) -> list[Slot]:
+    """Gives the slots of all workers of one host, `n_jobs` of each worker.
+
+    Without `n_jobs` they share what `make_slots` gives; where that is less than one for each, and
+    the devices are not listed, each has one.
+
+    Raises:
+        ConfigError: as `make_slots`; or the listed devices are too few.
+    """
+    if n_workers == 1:
+        return make_slots(devices, n_jobs)
+    wanted = n_workers * (n_jobs or 1)
+    if devices.slots is not None and wanted > len(devices.slots):
+        each = "" if n_jobs is None else f" with hydra.sweeper.n_jobs={n_jobs} each"
+        raise ConfigError(
+            f"hydra.sweeper.n_workers={n_workers}{each}, but devices.slots lists "
+            f"{len(devices.slots)}: name a device once for each of its trials, or take fewer"
+        )
+    slots = make_slots(devices, n_jobs and wanted)
+    return slots if len(slots) >= wanted else make_slots(devices, wanted)
+
+
 def _by_machine(devices: DevicesConfig, gpus: list[str], n_jobs: int | None) -> list[str | None]:
     if devices.name == "gpu" and not gpus:
         raise ConfigError(

@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
+from seqsweep.errors import causes, first_line
 from seqsweep.search import quota
 
 LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
@@ -136,8 +137,15 @@ class Storage(RDBStorage):
         """Sets a trial's state; of several that would begin one that waits, one does."""
         if state is not TrialState.RUNNING or self._total is None:
             return super().set_trial_state_values(trial_id, state, values)
+        study_id = self._study_of(trial_id)
         with self.engine.begin() as connection:
-            return quota.begin_waiting(connection, trial_id, self._total)
+            return quota.begin_waiting(connection, study_id, trial_id, self._total)
+
+    def _study_of(self, trial_id: int) -> int:
+        trial = models.TrialModel
+        wanted = sqlalchemy.select(trial.study_id).where(trial.trial_id == trial_id)
+        with self.engine.connect().execution_options(**READS) as connection:
+            return connection.execute(wanted).scalar()
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives the trial.
@@ -222,6 +230,13 @@ class Storage(RDBStorage):
                 .values(value_json=json.dumps(new))
             )
             return connection.execute(swapped).rowcount == 1
+
+
+def why_it_failed(error: BaseException) -> str:
+    """Says what a store has failed by, in one line; Optuna may raise another error on top of it."""
+    behind = [each for each in causes(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)]
+    found = behind[0] if behind else error
+    return first_line(found.__cause__ or found)
 
 
 def _parts(

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.errors import TrackingError, UserError, reason
-from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
+from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome, Unconcluded
 from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
 from seqsweep.record import counted, visible
@@ -149,7 +149,8 @@ def run(plan: Plan, console: Console) -> int:
         if is_ours:
             sweep_run.end(outcome)
         unsent = _flush(plan, console, tracking, outcome)
-    if is_ours and stop is not None and stop.ends_the_study and unsent is None:
+    is_whole = unsent is None and not isinstance(outcome, Unconcluded)
+    if is_ours and stop is not None and stop.ends_the_study and is_whole:
         study.set_user_attr(ENDED_BY, stop.field)
     missing = unsent or tracking.refusal()
     _say_where(console, plan, study, tracking)
@@ -212,7 +213,7 @@ def _conclude(
         heed_interrupt()
         sweep_run.add_file(write())
     except UserError as error:  # a store, or a model that cannot be evaluated
-        ended = ended or Failed(str(error))
+        ended = ended or Unconcluded(str(error))
     if best:
         print_best(console, best, names, evaluated)
     return ended or Completed(tuple(best[0].values))

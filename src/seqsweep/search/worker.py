@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from seqsweep.errors import SearchError, first_line
+from seqsweep.errors import SearchError
 from seqsweep.outcome import (
     INTERRUPTED,
     Completed,
@@ -53,7 +53,7 @@ from seqsweep.search.room import named, says_full, with_more_room
 from seqsweep.search.runner import Runner
 from seqsweep.search.slots import Slot
 from seqsweep.search.stops import RETRY_OF, Stop, is_feasible, settled
-from seqsweep.search.storage import LOOK_S
+from seqsweep.search.storage import LOOK_S, why_it_failed
 from seqsweep.search.study import (
     can_prune,
     make_pruner,
@@ -215,8 +215,8 @@ class Session:
             while has_leave:
                 has_leave = self._optimize(slot)
         except Exception as error:
-            why = first_line(error.__cause__ or error)
-            stop = Stop("storage", f"the store failed: {why}", is_failure=True)
+            says = f"the store failed: {why_it_failed(error)}"
+            stop = Stop("storage", says, is_failure=True)
             self._budget.stop(stop)
             raise SearchError(f"hydra.sweeper.storage: {stop.says}") from error
 

@@ -9,9 +9,10 @@ import optuna
 import pytest
 from omegaconf import OmegaConf
 
-from seqsweep.errors import SearchError
+from seqsweep.errors import ConfigError, SearchError
 from seqsweep.search import crew as crew_module
 from seqsweep.search import launcher as launcher_module
+from seqsweep.search import slots as slots_module
 from seqsweep.search.claim import OWN_FILE, _locked
 from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
 from seqsweep.search.holder import HOLDER, Holder, machine
@@ -19,6 +20,7 @@ from seqsweep.search.launcher import adapted, cancel, connect, kind_of, seen_by_
 from seqsweep.search.stops import Stop
 from seqsweep.signals import TIME_IS_UP, ended_by_its_host
 
+EIGHT = [f"cpu:{number}" for number in range(8)]
 HERE = Holder(os.uname().nodename, machine(), "token", "2026-01-01T00:00:00", 60)
 
 
@@ -44,33 +46,52 @@ def plan(tmp_path, settings):
 
 @pytest.fixture
 def eight_slots(monkeypatch):
-    monkeypatch.setattr(crew_module, "make_slots", lambda _devices, n: list(range(n or 8)))
+    monkeypatch.setattr(slots_module, "given_gpus", list)
+    monkeypatch.setattr(slots_module, "given_cpus", lambda: 8)
 
 
-def dealt(crew: Crew, plan) -> list[list[int]]:
-    return [crew.slots(plan, number) for number in range(crew.size)]
+def dealt(crew: Crew, plan) -> list[list[str]]:
+    return [names(crew.slots(plan, number)) for number in range(crew.size)]
+
+
+def names(slots) -> list[str]:
+    return [slot.name for slot in slots]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_workers_of_one_host_share_its_slots_each_once(plan, eight_slots, size):
     slots = dealt(crew(size=size), plan)
-    assert sorted(slot for own in slots for slot in own) == list(range(8))
+    assert sorted(slot for own in slots for slot in own) == EIGHT
     assert max(map(len, slots)) - min(map(len, slots)) <= 1
 
 
 def test_more_workers_than_slots_have_one_each(plan, eight_slots):
-    assert [len(slots) for slots in dealt(crew(size=10), plan)] == [1] * 10
+    assert dealt(crew(size=10), plan) == [[f"cpu:{number}"] for number in range(10)]
 
 
 def test_n_jobs_counts_the_slots_of_each_worker(plan, eight_slots, settings):
     plan.settings = settings(n_jobs=3)
     assert [len(slots) for slots in dealt(crew(size=4), plan)] == [3] * 4
-    assert crew(size=4).n_slots(plan) == 12
 
 
 def test_a_worker_elsewhere_has_all_slots_of_its_own_allocation(plan, eight_slots):
-    assert dealt(crew(shares_host=False), plan) == [list(range(8))] * 2
-    assert crew().slots(plan, None) == list(range(8))
+    assert dealt(crew(shares_host=False), plan) == [EIGHT] * 2
+    assert names(crew().slots(plan, None)) == EIGHT
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices"), [(["0"], {}), ([], {"slots": ["cpu", "cpu"]})], ids=["GPU", "listed"]
+)
+def test_a_worker_that_a_person_starts_beside_others_takes_no_device_twice(
+    plan, settings, monkeypatch, gpus, devices
+):
+    monkeypatch.setattr(slots_module, "given_gpus", lambda: gpus)
+    plan.settings = settings(devices={**asdict(plan.settings.devices), **devices})
+    with pytest.raises(ConfigError, match="have these devices, so that another one runs no trial"):
+        crew().slots(plan, None)
+    assert crew(shares_host=False).slots(plan, None)
+    plan.holder = replace(HERE, host="front", machine="other")
+    assert crew().slots(plan, None)
 
 
 @pytest.fixture
@@ -118,6 +139,17 @@ def test_a_worker_on_another_host_refuses_an_sqlite_file(plan, store):
         crew_module._refuse_a_distant_file(plan)
     plan.storage = "postgresql+psycopg://user@db/studies"
     crew_module._refuse_a_distant_file(plan)
+
+
+def test_workers_on_other_hosts_have_what_the_stores_are_opened_by(plan, study, monkeypatch):
+    plan.launcher, plan.tries_all = kind_of({"_target_": "RayLauncher"}), False
+    carried = {"MLFLOW_TRACKING_TOKEN": "a", "PGPASSWORD": "b", "PGSSLMODE": "require"}
+    for name, value in {**carried, "OF_THIS_HOST": "c"}.items():
+        monkeypatch.setenv(name, value)
+    made = Crew.of(plan, study)
+    assert carried.items() <= made.environment.items()
+    assert "OF_THIS_HOST" not in made.environment
+    assert "PGPASSWORD" not in repr(made)
 
 
 def test_many_workers_look_at_the_sweep_less_often():

@@ -85,6 +85,35 @@ def test_a_trial_that_has_failed_for_good_keeps_its_place(connect):
     assert ask(study) is None
 
 
+@pytest.mark.parametrize("n_waiting", [0, TOTAL + 2])
+def test_a_trial_that_waits_to_be_tried_again_keeps_its_place_from_all_others(connect, n_waiting):
+    study = connect()
+    for _ in range(n_waiting):
+        study.enqueue_trial({})
+    trials = [study.ask() for _ in range(TOTAL)]
+    for trial in trials[:2]:
+        run_again(study, study.get_trials()[trial.number])
+        study.tell(trial, state=TrialState.FAIL)
+    with pytest.raises(AllTakenError):  # by a worker that has just seen nothing waiting
+        study._storage.create_new_trial(study._study_id)
+    begun = [ask(study) for _ in range(2)]
+    assert [trial.user_attrs["retry_of"] for trial in begun] == [0, 1]
+    assert ask(study) is None
+
+
+def test_where_fewer_are_to_end_than_before_those_that_are_tried_again_run_as_far_as_there_is_room(
+    connect,
+):
+    before = connect()
+    trials = [before.ask() for _ in range(TOTAL)]
+    for trial in trials[:2]:
+        run_again(before, before.get_trials()[trial.number])
+        before.tell(trial, state=TrialState.FAIL)
+    study = connect(TOTAL - 1)
+    assert ask(study).user_attrs["retry_of"] == 0
+    assert ask(study) is None
+
+
 def test_without_a_total_there_is_no_limit(connect):
     study = connect(None)
     assert [study.ask().number for _ in range(TOTAL + 2)] == list(range(TOTAL + 2))

@@ -135,6 +135,26 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(study, postgres, mon
     assert study.get_trials() == []
 
 
+def test_a_server_that_stays_away_is_waited_for_once_whatever_is_asked_then(
+    study, postgres, monkeypatch, caplog
+):
+    monkeypatch.setattr(server, "PATIENCE_S", 3.0)
+    storage = backend(study)
+    postgres.stop()
+    try:
+        for least, most in ((3, 10), (0, 2), (0, 2)):
+            began = time.monotonic()
+            with pytest.raises(OperationalError):
+                storage.get_trial(1)
+            assert least < time.monotonic() - began < most
+    finally:
+        postgres.start()
+    assert caplog.text.count("hydra.sweeper.storage is away") == 1
+    assert study.get_trials() == []
+    postgres.restart()
+    assert study.get_trials() == []  # the next time it is away counts anew
+
+
 class TestAnAnswerThatIsLost:
     def test_to_a_result_leaves_it_there_once(self, study, lose_an_answer):
         trial = study.ask(SPACE)

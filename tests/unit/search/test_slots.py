@@ -10,7 +10,7 @@ from seqsweep.gpus import Gpu
 from seqsweep.search import allocation
 from seqsweep.search import slots as slots_module
 from seqsweep.search.allocation import given_cpus, given_gpus
-from seqsweep.search.slots import make_slots
+from seqsweep.search.slots import make_shared_slots, make_slots
 
 LIMIT = "SEQSWEEP_GPU_MEMORY_MIB"
 GPUS = (Gpu("0", "GPU-0a", 8192, "T4"), Gpu("1", "GPU-1b", 16384, "T4"))
@@ -249,3 +249,33 @@ def test_a_task_of_rays_takes_what_ray_assigned(two_gpus, monkeypatch, context, 
     ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
     monkeypatch.setitem(allocation.sys.modules, "ray", ray)
     assert (given_gpus(), given_cpus()) == (gpus, cpus)
+
+
+class TestWorkersOfOneHost:
+    def test_share_its_slots(self, two_gpus):
+        assert names(make_shared_slots(devices(), None, 2)) == ["gpu:0", "gpu:1"]
+        assert names(make_shared_slots(devices(), 2, 2)) == ["gpu:0", "gpu:1"] * 2
+
+    def test_split_a_gpus_memory_among_all_of_them(self, two_gpus):
+        split = devices(gpu_memory="split")
+        made = make_shared_slots(split, None, 4)
+        assert names(made) == ["gpu:0", "gpu:1"] * 2
+        assert [slot.environment[LIMIT] for slot in made] == ["3072", "7168"] * 2
+
+    def test_have_one_each_at_least(self, no_gpu):
+        assert len(make_shared_slots(devices(), None, 12)) == 12
+
+    @pytest.mark.parametrize(
+        ("n_jobs", "n_workers", "says"),
+        [
+            (None, 3, r"hydra.sweeper.n_workers=3, but devices.slots lists 2: "),
+            (2, 2, r"hydra.sweeper.n_workers=2 with hydra.sweeper.n_jobs=2 each, but devices.slo"),
+        ],
+    )
+    def test_are_refused_where_they_need_more_slots_than_are_listed(
+        self, two_gpus, n_jobs, n_workers, says
+    ):
+        listed = devices(slots=["gpu:0", "cpu"])
+        assert names(make_shared_slots(listed, None, 2)) == ["gpu:0", "cpu:0"]
+        with pytest.raises(ConfigError, match=says):
+            make_shared_slots(listed, n_jobs, n_workers)

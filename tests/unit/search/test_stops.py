@@ -193,3 +193,26 @@ def test_the_first_stop_is_the_one_that_is_told(settings):
     budget.stop(Stop("storage", "it failed", is_failure=True))
     assert not budget.take()
     assert budget.stopped_by.field == "interrupt"
+
+
+def test_a_stop_waits_for_no_store_that_is_away(settings):
+    asked, answers = threading.Event(), threading.Event()
+
+    def away() -> list:
+        asked.set()
+        answers.wait(timeout=60)
+        return []
+
+    budget, given = Budget(settings(), 5, away), []
+    taking = threading.Thread(target=lambda: given.append(budget.take()))
+    taking.start()
+    asked.wait(timeout=20)
+    stopping = threading.Thread(
+        target=budget.stop, args=[Stop("interrupt", "interrupted", is_failure=True)]
+    )
+    stopping.start()
+    stopping.join(timeout=20)
+    assert not stopping.is_alive()
+    answers.set()
+    taking.join(timeout=20)
+    assert given == [False]

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.search.opening import open_storage
-from seqsweep.search.storage import Storage
+from seqsweep.search.storage import Storage, why_it_failed
 
 
 @pytest.fixture
@@ -144,3 +145,24 @@ def test_reading_does_not_wait_for_who_writes(storage, study, connect):
     with storage.engine.begin(), ThreadPoolExecutor(1) as pool:  # holds SQLite's write lock
         read = pool.submit(reader.get_all_trials, study._study_id)
         assert len(read.result(timeout=20)) == 43  # SQLite would wait for 60 s
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used with:UserWarning")
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_what_a_store_has_failed_by_is_told_although_optuna_raises_another_error(
+    tmp_path, monkeypatch
+):
+    study = optuna.create_study(storage=open_storage(str(tmp_path / "studies.db"), grace_period=60))
+
+    def fail(*_arguments) -> None:
+        raise sqlalchemy.exc.OperationalError("UPDATE", {}, OSError("the server is gone"))
+
+    def objective(_trial: optuna.Trial) -> float:
+        for name in ("set_trial_state_values", "get_trial"):
+            monkeypatch.setattr(Storage, name, fail)
+        return 0.0
+
+    with pytest.raises(Exception, match="updated_state") as raised:
+        study.optimize(objective, n_trials=1)
+    assert "the server is gone" in why_it_failed(raised.value)
+    assert why_it_failed(ValueError("of no store")) == "of no store"
