@@ -120,6 +120,11 @@ def settle_in(plan: Plan, crew: Crew, folder: Path) -> None:
     # What a launcher has made of this process its trials would be told to become too
     multiprocessing.set_start_method(None, force=True)
     sys.modules["__main__"] = ModuleType("__main__")  # they would import the launcher's anew
+    warm_up(plan, folder)
+
+
+def warm_up(plan: Plan, folder: Path) -> None:
+    """Starts what trials are forked from; what their modules print as they load is in `folder`."""
     preload(plan.settings.preload, visible(plan.jobs.base, []), folder / "preload.log")
     forkserver.ensure_running()
 

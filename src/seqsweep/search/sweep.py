@@ -7,7 +7,6 @@ import gc
 import math
 import sys
 from collections.abc import Callable, Sequence
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,12 @@ from rich.markup import escape
 
 from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome
-from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
-from seqsweep.record import counted, visible
+from seqsweep.record import counted
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
 from seqsweep.search.controller import Controller
-from seqsweep.search.crew import Crew, send_what_workers_left
+from seqsweep.search.crew import Crew, send_what_workers_left, warm_up
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
@@ -121,7 +119,7 @@ def run(plan: Plan, console: Console) -> int:
     """
     storage = plan.open_storage()
     if plan.launcher.is_basic:
-        _preload(plan)  # it imports TensorFlow while MLflow's store opens
+        warm_up(plan, plan.folder)  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking, plan.folder)
         if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
@@ -242,11 +240,6 @@ def _record(plan: Plan) -> RunRecord:
     return RunRecord(name=plan.study_name, params=params, tags=tags)
 
 
-def _preload(plan: Plan) -> None:
-    preload(plan.settings.preload, visible(plan.jobs.base, []), plan.folder / "preload.log")
-    forkserver.ensure_running()
-
-
 def _launch(
     plan: Plan, console: Console, study: optuna.Study, sweep_run: Run, tracking: Tracking
 ) -> Stop:
@@ -265,7 +258,7 @@ def _launch(
     with kept(worker):
         stop = controller.run(lambda: _launched(plan, worker, crew.size))
     if stop.says != INTERRUPTED:
-        _preload(plan)  # for the look at the best
+        warm_up(plan, plan.folder)  # for the look at the best
     return stop
 
 

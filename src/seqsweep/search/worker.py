@@ -39,7 +39,16 @@ from seqsweep.outcome import (
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, settle_in, tell_all, why_to_end
+from seqsweep.search.crew import (
+    GONE,
+    ORPHANED,
+    OUTPUT,
+    Crew,
+    settle_in,
+    tell_all,
+    warm_up,
+    why_to_end,
+)
 from seqsweep.search.display import Display
 from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
@@ -87,17 +96,19 @@ class Worker:
     """A Hydra task that runs the trials of a plan; `sweep_run` is the key of the parent run.
 
     It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
-    it is called. `crew` is there where it runs in a process of its own, beside others.
+    it is called. `crew` is there where a launcher runs it, beside others; most do so in a process
+    of its own, but joblib with one job at a time in the program that is the sweep's (`is_at_home`).
     """
 
     plan: Plan
     sweep_run: str
     tracking: Tracking | None = None
     crew: Crew | None = None
+    is_at_home: bool = True
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the open store with this process."""
-        return {**self.__dict__, "tracking": None}
+        return {**self.__dict__, "tracking": None, "is_at_home": False}
 
     def __call__(self, _config: DictConfig) -> Stop:
         """Runs the trials; says what ended the sweep."""
@@ -107,16 +118,20 @@ class Worker:
         folder, number = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().job.num
         with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
             stop = self.join(folder, Console(file=log, width=LOG_WIDTH), number)
-        if stop == ORPHANED:
+        if stop == ORPHANED and not self.is_at_home:
             os._exit(1)  # what a launcher does after a job may wait for the program for ever
         return stop
 
     def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
-        """Runs trials beside other workers, in a process of its own whose files are in `folder`.
+        """Runs trials beside other workers; what it writes is in `folder`.
 
-        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds.
+        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds. At home
+        signals are the sweep's to answer, which ends this worker as it does all others.
         """
         _keep_quiet()
+        if self.is_at_home:
+            warm_up(self.plan, folder)
+            return Session(self, self.crew.slots(self.plan, number), console, folder).run()
         with ended_by_its_host(by_ctrl_c=number is None) as ended:
             settle_in(self.plan, self.crew, folder)
             session = Session(self, self.crew.slots(self.plan, number), console, folder)
