@@ -1,6 +1,7 @@
 """Workers in processes of one machine, which joblib starts; and those of submitit_local."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -118,6 +119,27 @@ def test_a_worker_that_a_person_starts_joins_the_sweep_and_may_leave_it(sweep, w
     assert one.wait() == 0, one.output
     whole(one)
     assert "RUNNING" not in its_trials()
+
+
+LOGS_A_TOKEN = """\
+import logging, os
+
+def more(cfg, trial):
+    logging.getLogger("spaces").warning("the token is %s", os.environ["OWN_TOKEN"])
+"""
+
+
+def test_what_a_workers_space_logs_is_masked(sweep, tmp_path):
+    token = secrets.token_hex(8)
+    space = "hydra.sweeper.custom_search_space=spaces.more"
+    (tmp_path / "spaces.py").write_text(LOGS_A_TOKEN)
+    variables = {"OWN_TOKEN": token, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    two = sweep(*TWO, "hydra.sweeper.n_trials=2", space, **variables)
+    assert two.wait() == 0, two.output
+    logs = list((two.folder / "swept/workers").glob("*/slow_sphere.log"))
+    said = "".join(log.read_text() for log in logs)
+    assert "the token is ***" in said
+    assert token not in said
 
 
 def test_a_grid_is_dealt_to_all_workers_each_point_once(sweep, whole):

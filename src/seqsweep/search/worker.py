@@ -69,6 +69,7 @@ from seqsweep.search.study import (
     make_sampler,
     silence_optuna,
 )
+from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import ended_by_its_host, handled_by, let_the_next_one_kill
 from seqsweep.terminal import LOG_WIDTH, Terminal
 from seqsweep.tracking import HURRY_S, Tracking, open_tracking
@@ -129,6 +130,7 @@ class Worker:
         signals are the sweep's to answer, which ends this worker as it does all others.
         """
         _keep_quiet()
+        keep_out_of_logs()
         if self.is_at_home:
             warm_up(self.plan, folder)
             return Session(self, self.crew.slots(self.plan, number), console, folder).run()
