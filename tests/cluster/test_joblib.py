@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -166,11 +167,19 @@ def test_many_workers_of_short_trials_overshoot_by_none(sweep, whole):
 def test_submitit_starts_workers_on_this_machine_and_a_killed_one_costs_no_trial(
     sweep, whole, soon
 ):
-    two = sweep(soon, "hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2")
+    token = secrets.token_hex(8)
+    local = [soon, "hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2"]
+    two = sweep(*local, SEQSWEEP_OWN_TOKEN=token)
     two.wait_for_trials(2)
+    own = two.folder / "swept/.submitit"  # it holds the config and the environment
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+    assert any(token.encode() in file.read_bytes() for file in own.rglob("*.pkl"))
     os.kill(two.workers()["1"], signal.SIGKILL)
     assert two.wait() == 0, two.output
     whole(two)
+    assert list(own.rglob("*.pkl")) == []
+    files = [file for file in two.folder.rglob("*") if file.is_file()]
+    assert [file for file in files if token.encode() in file.read_bytes()] == []
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.joining import kept
-from seqsweep.search.launcher import adapted, connect, hush
+from seqsweep.search.launcher import adapted, connect, hush, kept_private
 from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -255,7 +255,7 @@ def _launch(
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
     controller = Controller(plan, crew, tracking, sweep_run.key, console)
-    with kept(worker):
+    with kept(worker), kept_private(plan.jobs.master, plan.folder):
         stop = controller.run(lambda: _launched(plan, worker, crew.size))
     if stop.says != INTERRUPTED:
         warm_up(plan, plan.folder)  # for the look at the best

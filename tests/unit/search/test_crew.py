@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -15,7 +16,14 @@ from seqsweep.search import launcher as launcher_module
 from seqsweep.search.claim import OWN_FILE, _locked
 from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
 from seqsweep.search.holder import HOLDER, Holder, machine
-from seqsweep.search.launcher import adapted, cancel, connect, kind_of, seen_by_workers
+from seqsweep.search.launcher import (
+    adapted,
+    cancel,
+    connect,
+    kept_private,
+    kind_of,
+    seen_by_workers,
+)
 from seqsweep.search.stops import Stop
 from seqsweep.signals import TIME_IS_UP, ended_by_its_host
 
@@ -144,6 +152,17 @@ def test_a_launcher_is_known_by_its_class(target, name, is_local, ends_all):
     kind = kind_of({"_target_": target})
     assert (kind.name, kind.is_local, kind.ends_all) == (name, is_local, ends_all)
     assert kind.is_basic == (name == "basic")
+
+
+def test_a_folder_of_the_users_own_for_submitit_stays_as_it_is(tmp_path):
+    pytest.importorskip("submitit")
+    users = tmp_path / "logs"
+    users.mkdir(mode=0o755)
+    config = OmegaConf.create({"hydra": {"launcher": {"submitit_folder": f"{users}/%j"}}})
+    with kept_private(config, tmp_path / "swept"):
+        (users / "1_submitted.pkl").touch()
+    assert stat.S_IMODE(users.stat().st_mode) == 0o755
+    assert (users / "1_submitted.pkl").exists()
 
 
 def test_workers_find_the_modules_beside_the_program(monkeypatch, tmp_path):
