@@ -93,6 +93,7 @@ class Controller:
     def _launch(self, launch: Launch) -> None:
         """Starts the workers and waits until all, or the first of them to be lost, have ended."""
         jobs: Sequence[JobReturn] = []
+        self._over_since = None
         try:
             self._is_launching = True
             with seen_by_workers():
@@ -197,7 +198,8 @@ class Controller:
             self._leaves = False
             if self._is_launching:
                 raise Leave
-        elif self._interrupted.is_set():
+            return  # the launcher has ended meanwhile
+        if self._interrupted.is_set():
             let_the_next_one_kill()
             signal.raise_signal(signal.SIGTERM)
         self._interrupted.set()
