@@ -101,12 +101,24 @@ def cancel(kind: Kind, *, only_waiting: bool = False) -> None:
 
     The launcher itself tells nobody which they are; submitit knows all that this program sent.
     """
-    if kind.name != "submitit_slurm" or "submitit" not in sys.modules:
-        return
-    jobs = sys.modules["submitit"].SlurmJob.watcher._registered
-    if jobs:
+    if jobs := _jobs_of_slurm(kind):
         waiting = ["--state=PENDING"] if only_waiting else []
         subprocess.run(["scancel", *waiting, *jobs], check=False, capture_output=True)
+
+
+def has_jobs(kind: Kind) -> bool:
+    """Says whether a queue still has jobs of workers, which wait, run or are about to end."""
+    jobs = _jobs_of_slurm(kind)
+    if not jobs:
+        return False
+    command = ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(jobs)}"]
+    return bool(subprocess.run(command, check=False, capture_output=True).stdout.strip())
+
+
+def _jobs_of_slurm(kind: Kind) -> list[str]:
+    if kind.name != "submitit_slurm" or "submitit" not in sys.modules:
+        return []
+    return sorted(sys.modules["submitit"].SlurmJob.watcher._registered)
 
 
 @contextmanager

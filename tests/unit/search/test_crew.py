@@ -20,6 +20,7 @@ from seqsweep.search.launcher import (
     adapted,
     cancel,
     connect,
+    has_jobs,
     kept_private,
     kind_of,
     seen_by_workers,
@@ -184,6 +185,23 @@ def test_only_jobs_of_slurm_are_cancelled(monkeypatch):
     for name in ("JoblibLauncher", "SlurmLauncher"):
         cancel(kind_of({"_target_": name}), only_waiting=True)
     assert ran == [["scancel", "--state=PENDING", "7_0"]]
+
+
+@pytest.mark.parametrize("shown", [b"", b"7_1\n"])
+def test_squeue_is_asked_for_the_jobs_of_this_sweep_alone(monkeypatch, shown):
+    asked = []
+
+    def run(words: list[str], **_) -> SimpleNamespace:
+        asked.append(words)
+        return SimpleNamespace(stdout=shown)
+
+    monkeypatch.setattr(launcher_module.subprocess, "run", run)
+    watcher = SimpleNamespace(_registered={"7_1", "7_0"})
+    submitit = SimpleNamespace(SlurmJob=SimpleNamespace(watcher=watcher))
+    monkeypatch.setitem(launcher_module.sys.modules, "submitit", submitit)
+    assert has_jobs(kind_of({"_target_": "SlurmLauncher"})) is bool(shown)
+    assert not has_jobs(kind_of({"_target_": "JoblibLauncher"}))
+    assert asked == [["squeue", "--noheader", "--format=%i", "--jobs=7_0,7_1"]]
 
 
 class TestTheEndOfOneWorker:
