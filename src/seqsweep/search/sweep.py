@@ -27,7 +27,7 @@ from seqsweep.record import counted
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
 from seqsweep.search.controller import Controller
-from seqsweep.search.crew import Crew, send_what_workers_left, warm_up
+from seqsweep.search.crew import Crew, refusal_of_workers, send_what_workers_left, warm_up
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
@@ -146,10 +146,10 @@ def run(plan: Plan, console: Console) -> int:
         is_ours = let_go(storage, study._study_id, plan.holder)
         if is_ours:
             sweep_run.end(outcome)
-        unsent = _flush(plan, console, tracking, outcome)
+        unsent = _flush(plan, console, tracking, outcome, with_workers=is_ours)
     if is_ours and stop is not None and stop.ends_the_study and unsent is None:
         study.set_user_attr(ENDED_BY, stop.field)
-    missing = unsent or tracking.refusal()
+    missing = unsent or tracking.refusal() or refusal_of_workers(plan)
     _say_where(console, plan, study, tracking)
     storage.close()
     why = None if isinstance(outcome, Completed) else outcome.reason
@@ -282,15 +282,26 @@ def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
     return launcher.launch(jobs, initial_job_idx=0)
 
 
-def _flush(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> str | None:
-    """Waits for the tracking store to have all records; gives a sentence where it has not."""
+def _flush(
+    plan: Plan, console: Console, tracking: Tracking, outcome: Outcome, *, with_workers: bool
+) -> str | None:
+    """Waits for the tracking store to have all records; gives a sentence where it has not.
+
+    Those of the workers are another sweep's where that has the study by now.
+    """
 
     def tell(sentence: str) -> None:
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
 
     tracking.tell(tell)
     in_all_s = HURRY_S if outcome == Failed(INTERRUPTED) else math.inf
-    return tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    if unsent is not None or not with_workers:
+        return unsent
+    try:
+        return send_what_workers_left(plan, in_all_s=in_all_s)
+    except TrackingError as error:
+        return str(error)
 
 
 def _quiet(master: DictConfig) -> DictConfig:

@@ -44,6 +44,7 @@ from seqsweep.search.crew import (
     ORPHANED,
     OUTPUT,
     Crew,
+    flush,
     settle_in,
     tell_all,
     warm_up,
@@ -158,7 +159,7 @@ class Session:
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
         self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
         self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
-        self._name = folder and folder.name
+        self._folder, self._name = folder, folder and folder.name
         self._health = Health(slots)
         self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
         trials, beside = self._trials, {}
@@ -190,7 +191,7 @@ class Session:
         stop = self._budget.stopped_by or EXHAUSTED
         if self._crew is not None:  # whoever started this has an outbox of its own
             in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
-            self._tracking.flush(self._settings.tracking.wait, in_all_s=in_all_s)
+            flush(self._plan, self._tracking, self._folder, in_all_s=in_all_s)
             if stop.field in OF_ALL:
                 tell_all(self._study, self._plan.holder, stop)
         self._storage.close()

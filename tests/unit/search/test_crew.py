@@ -14,7 +14,16 @@ from seqsweep.errors import SearchError
 from seqsweep.search import crew as crew_module
 from seqsweep.search import launcher as launcher_module
 from seqsweep.search.claim import OWN_FILE, _locked
-from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
+from seqsweep.search.crew import (
+    GONE,
+    ORPHANED,
+    Crew,
+    refusal_of_workers,
+    send_what_workers_left,
+    tell_all,
+    told,
+    why_to_end,
+)
 from seqsweep.search.holder import HOLDER, Holder, machine
 from seqsweep.search.launcher import (
     adapted,
@@ -27,6 +36,7 @@ from seqsweep.search.launcher import (
 )
 from seqsweep.search.stops import Stop
 from seqsweep.signals import TIME_IS_UP, ended_by_its_host
+from seqsweep.tracking import JOURNAL
 
 HERE = Holder(os.uname().nodename, machine(), "token", "2026-01-01T00:00:00", 60)
 
@@ -259,3 +269,27 @@ def test_a_ray_cluster_that_runs_is_told_nothing_of_a_store_of_objects(monkeypat
     (arguments,) = given
     assert ("object_store_memory" in arguments) is not runs_already
     assert arguments["address"] is None
+
+
+class StubTracking(SimpleNamespace):
+    def flush(self, _patience_s: float, *, in_all_s: float) -> str | None:
+        return self.unsent
+
+    def refusal(self) -> str | None:
+        return self.refused
+
+
+def test_what_a_store_has_not_or_refused_of_workers_is_told(plan, monkeypatch):
+    stores = {
+        "0": StubTracking(unsent="2 records could not be sent", refused=None),
+        "1": StubTracking(unsent=None, refused="the records of 1 run are not whole"),
+        "2": StubTracking(unsent=None, refused=None),
+    }
+    for name in stores:
+        (plan.folder / "workers" / name).mkdir(parents=True)
+        (plan.folder / "workers" / name / JOURNAL).touch()
+    monkeypatch.setattr(crew_module, "open_tracking", lambda _config, folder: stores[folder.name])
+    assert refusal_of_workers(plan) is None
+    assert send_what_workers_left(plan, in_all_s=1.0) == "2 records could not be sent"
+    assert refusal_of_workers(plan) == "worker 1: the records of 1 run are not whole"
+    assert refusal_of_workers(plan) is None, "told once"
