@@ -1,5 +1,6 @@
 """Workers in processes of one machine, which joblib starts; and those of submitit_local."""
 
+import json
 import os
 import secrets
 import signal
@@ -141,6 +142,20 @@ def test_what_a_workers_space_logs_is_masked(sweep, tmp_path):
     said = "".join(log.read_text() for log in logs)
     assert "the token is ***" in said
     assert token not in said
+
+
+def test_records_of_a_worker_that_mlflow_refuses_are_told_at_the_end(sweep, tmp_path):
+    left = tmp_path / "swept/workers/9/unsent.jsonl"  # by a worker that was killed
+    left.parent.mkdir(parents=True)
+    store = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "dir": str(tmp_path)}
+    to_no_run = {"run": "unknown", "what": "tag", "arguments": {"tags": {"a": "b"}}}
+    lines = [json.dumps(each) for each in ({**store, "experiment": "slow_sphere"}, to_no_run)]
+    left.write_text("".join(f"{line}\n" for line in lines))
+    one = sweep("hydra/launcher=joblib", "hydra.sweeper.n_trials=1")
+    assert one.wait() == 1, one.output
+    assert "1 completed" in one.output
+    assert "worker 9: the records of 1 run are not whole" in one.output
+    assert not left.exists()
 
 
 def test_a_grid_is_dealt_to_all_workers_each_point_once(sweep, whole):

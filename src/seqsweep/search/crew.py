@@ -17,7 +17,7 @@ from typing import Any
 
 import optuna
 
-from seqsweep.errors import SearchError
+from seqsweep.errors import SearchError, TrackingError
 from seqsweep.process.parent import preload
 from seqsweep.record import visible
 from seqsweep.search.claim import is_run_in
@@ -160,8 +160,11 @@ def send_what_workers_left(plan: Plan, *, in_all_s: float) -> str | None:
     folders = [journal.parent for journal in plan.folder.glob(f"workers/*/{JOURNAL}")]
     said = []
     for folder in sorted(folders):
-        tracking = open_tracking(plan.settings.tracking, folder)
-        said.append(flush(plan, tracking, folder, in_all_s=in_all_s))
+        try:
+            tracking = open_tracking(plan.settings.tracking, folder)
+            said.append(flush(plan, tracking, folder, in_all_s=in_all_s))
+        except TrackingError as error:  # the store is away, or the file is another's
+            said.append(str(error))
     return "\n".join(filter(None, said)) or None
 
 

@@ -298,10 +298,7 @@ def _flush(
     unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
     if unsent is not None or not with_workers:
         return unsent
-    try:
-        return send_what_workers_left(plan, in_all_s=in_all_s)
-    except TrackingError as error:
-        return str(error)
+    return send_what_workers_left(plan, in_all_s=in_all_s)
 
 
 def _quiet(master: DictConfig) -> DictConfig:
