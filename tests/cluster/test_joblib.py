@@ -1,8 +1,11 @@
 """Workers in processes of one machine, which joblib starts; and those of submitit_local."""
 
+import json
 import os
+import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -63,6 +66,20 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
     whole(again)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_one_worker_that_joblib_runs_in_the_program_itself(sweep, whole, number):
+    command = ["hydra/launcher=joblib", "hydra.sweeper.n_trials=4", "seconds=0.7"]
+    one = sweep(*command)
+    one.wait_for_trials(1)
+    assert one.workers() == {"0": one.process.pid}
+    os.killpg(one.process.pid, number)
+    assert one.wait(seconds=20) == 130, one.output
+    assert "RUNNING" not in one.states()
+    again = sweep(*command)
+    assert again.wait() == 0, again.output
+    whole(again, finished=4)
+
+
 def lives(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -106,6 +123,41 @@ def test_a_worker_that_a_person_starts_joins_the_sweep_and_may_leave_it(sweep, w
     assert "RUNNING" not in its_trials()
 
 
+LOGS_A_TOKEN = """\
+import logging, os
+
+def more(cfg, trial):
+    logging.getLogger("spaces").warning("the token is %s", os.environ["OWN_TOKEN"])
+"""
+
+
+def test_what_a_workers_space_logs_is_masked(sweep, tmp_path):
+    token = secrets.token_hex(8)
+    space = "hydra.sweeper.custom_search_space=spaces.more"
+    (tmp_path / "spaces.py").write_text(LOGS_A_TOKEN)
+    variables = {"OWN_TOKEN": token, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    two = sweep(*TWO, "hydra.sweeper.n_trials=2", space, **variables)
+    assert two.wait() == 0, two.output
+    logs = list((two.folder / "swept/workers").glob("*/slow_sphere.log"))
+    said = "".join(log.read_text() for log in logs)
+    assert "the token is ***" in said
+    assert token not in said
+
+
+def test_records_of_a_worker_that_mlflow_refuses_are_told_at_the_end(sweep, tmp_path):
+    left = tmp_path / "swept/workers/9/unsent.jsonl"  # by a worker that was killed
+    left.parent.mkdir(parents=True)
+    store = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "dir": str(tmp_path)}
+    to_no_run = {"run": "unknown", "what": "tag", "arguments": {"tags": {"a": "b"}}}
+    lines = [json.dumps(each) for each in ({**store, "experiment": "slow_sphere"}, to_no_run)]
+    left.write_text("".join(f"{line}\n" for line in lines))
+    one = sweep("hydra/launcher=joblib", "hydra.sweeper.n_trials=1")
+    assert one.wait() == 1, one.output
+    assert "1 completed" in one.output
+    assert "worker 9: the records of 1 run are not whole" in one.output
+    assert not left.exists()
+
+
 def test_a_grid_is_dealt_to_all_workers_each_point_once(sweep, whole):
     grid = ["hydra/sweeper/sampler=grid", "x=range(0,4)", "y=choice(1,2,3)", "seconds=0.05"]
     two = sweep(*TWO, *grid)
@@ -130,11 +182,19 @@ def test_many_workers_of_short_trials_overshoot_by_none(sweep, whole):
 def test_submitit_starts_workers_on_this_machine_and_a_killed_one_costs_no_trial(
     sweep, whole, soon
 ):
-    two = sweep(soon, "hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2")
+    token = secrets.token_hex(8)
+    local = [soon, "hydra/launcher=submitit_local", "hydra.sweeper.n_workers=2"]
+    two = sweep(*local, SEQSWEEP_OWN_TOKEN=token)
     two.wait_for_trials(2)
+    own = two.folder / "swept/.submitit"  # it holds the config and the environment
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+    assert any(token.encode() in file.read_bytes() for file in own.rglob("*.pkl"))
     os.kill(two.workers()["1"], signal.SIGKILL)
     assert two.wait() == 0, two.output
     whole(two)
+    assert list(own.rglob("*.pkl")) == []
+    files = [file for file in two.folder.rglob("*") if file.is_file()]
+    assert [file for file in files if token.encode() in file.read_bytes()] == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from seqsweep.errors import SearchError, TrackingError, UserError, first_line
 from seqsweep.outcome import INTERRUPTED, Failed
 from seqsweep.search.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.display import Display
-from seqsweep.search.launcher import cancel, seen_by_workers
+from seqsweep.search.launcher import cancel, has_jobs, seen_by_workers
 from seqsweep.search.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
 from seqsweep.search.plan import Plan
 from seqsweep.search.records import RUN_KEY
@@ -93,6 +93,7 @@ class Controller:
     def _launch(self, launch: Launch) -> None:
         """Starts the workers and waits until all, or the first of them to be lost, have ended."""
         jobs: Sequence[JobReturn] = []
+        self._over_since = None
         try:
             self._is_launching = True
             with seen_by_workers():
@@ -118,13 +119,18 @@ class Controller:
         self._why = f"{type(error).__name__}: {first_line(error)}"
 
     def _await_the_rest(self) -> None:
-        """Waits until no worker is left, then lets trials that were lost with theirs run again."""
+        """Waits until no worker is left, then lets trials that were lost with theirs run again.
+
+        Submitit gives up at the first job that was killed, also where others wait in the queue.
+        """
         end, quiet = time.monotonic() + LEAVE_S + self._crew.look_s, 0
         while quiet < QUIET and not self._all_are_gone():
             if self._interrupted.is_set() and time.monotonic() > end:
                 break
             time.sleep(LOOK_S)
             quiet = 0 if self._running() else quiet + 1
+            if quiet == QUIET and self._stop() is None and has_jobs(self._plan.launcher):
+                quiet = 0
         in_all_s = HURRY_S if self._interrupted.is_set() else self._plan.settings.tracking.wait
         send_what_workers_left(self._plan, in_all_s=in_all_s)
         if self._running() and not self._interrupted.is_set():
@@ -197,7 +203,8 @@ class Controller:
             self._leaves = False
             if self._is_launching:
                 raise Leave
-        elif self._interrupted.is_set():
+            return  # the launcher has ended meanwhile
+        if self._interrupted.is_set():
             let_the_next_one_kill()
             signal.raise_signal(signal.SIGTERM)
         self._interrupted.set()

@@ -17,7 +17,7 @@ from typing import Any
 
 import optuna
 
-from seqsweep.errors import ConfigError, SearchError
+from seqsweep.errors import ConfigError, SearchError, TrackingError
 from seqsweep.process.parent import preload
 from seqsweep.record import visible
 from seqsweep.search.claim import is_run_in
@@ -28,12 +28,13 @@ from seqsweep.search.points import PointSampler
 from seqsweep.search.slots import Slot, make_shared_slots, make_slots
 from seqsweep.search.stops import Stop
 from seqsweep.search.storage import LOOK_S
-from seqsweep.tracking import JOURNAL, open_tracking
+from seqsweep.tracking import JOURNAL, Tracking, open_tracking
 
 STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
 ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
 GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
+REFUSED = "refused.txt"  # there too: what the tracking store would not record
 MANY = 50  # workers; where there are more, each looks at the sweep less often than once a second
 # Variables of the environment that go with a worker; PostgreSQL's client reads its own PG….
 CARRIED = ("MLFLOW_", "SEQSWEEP_", "PG")
@@ -135,6 +136,11 @@ def settle_in(plan: Plan, crew: Crew, folder: Path) -> None:
     # What a launcher has made of this process its trials would be told to become too
     multiprocessing.set_start_method(None, force=True)
     sys.modules["__main__"] = ModuleType("__main__")  # they would import the launcher's anew
+    warm_up(plan, folder)
+
+
+def warm_up(plan: Plan, folder: Path) -> None:
+    """Starts what trials are forked from; what their modules print as they load is in `folder`."""
     preload(plan.settings.preload, visible(plan.jobs.base, []), folder / "preload.log")
     forkserver.ensure_running()
 
@@ -150,11 +156,40 @@ def _refuse_a_distant_file(plan: Plan) -> None:
         )
 
 
-def send_what_workers_left(plan: Plan, *, in_all_s: float) -> None:
-    """Sends the records that workers which were killed could not; none of them may run."""
-    settings = plan.settings.tracking
-    for journal in plan.folder.glob(f"workers/*/{JOURNAL}"):
-        open_tracking(settings, journal.parent).flush(settings.wait, in_all_s=in_all_s)
+def flush(plan: Plan, tracking: Tracking, folder: Path, *, in_all_s: float) -> str | None:
+    """Waits for the store to have a worker's records; gives a sentence on what it has not.
+
+    What it refused is noted in the worker's folder, where the sweep finds it.
+    """
+    unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    if (refusal := tracking.refusal()) is not None:
+        (folder / REFUSED).write_text(refusal, encoding="utf-8")
+    return unsent
+
+
+def send_what_workers_left(plan: Plan, *, in_all_s: float) -> str | None:
+    """Sends the records that workers could not; none of them may run.
+
+    Gives a sentence on each worker whose records the store still has not.
+    """
+    folders = [journal.parent for journal in plan.folder.glob(f"workers/*/{JOURNAL}")]
+    said = []
+    for folder in sorted(folders):
+        try:
+            tracking = open_tracking(plan.settings.tracking, folder)
+            said.append(flush(plan, tracking, folder, in_all_s=in_all_s))
+        except TrackingError as error:  # the store is away, or the file is another's
+            said.append(str(error))
+    return "\n".join(filter(None, said)) or None
+
+
+def refusal_of_workers(plan: Plan) -> str | None:
+    """Gives what the store refused to record of the workers, once."""
+    notes = sorted(plan.folder.glob(f"workers/*/{REFUSED}"))
+    said = [f"worker {note.parent.name}: {note.read_text(encoding='utf-8')}" for note in notes]
+    for note in notes:
+        note.unlink()
+    return "\n".join(said) or None
 
 
 def tell_all(study: optuna.Study, holder: Holder, stop: Stop) -> None:

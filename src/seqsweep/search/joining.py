@@ -54,7 +54,9 @@ def join(storage: str, name: str) -> Stop:
         name = find_name(store, name)
         attributes = store.get_study_user_attrs(store.get_study_id_from_name(name))
     store.close()
-    worker = _read(name, Path(attributes.get(FOLDER, "")))
+    if FOLDER not in attributes:
+        raise SearchError(f"{name}: no sweep of seqsweep has begun this study")
+    worker = _read(name, Path(attributes[FOLDER]))
     if why_to_end(worker.plan, worker.crew, attributes) is not None:
         raise SearchError(f"{name}: no sweep runs it now; the command that began it goes on")
     file = sqlite_file(storage)

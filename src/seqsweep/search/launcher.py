@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -100,12 +101,49 @@ def cancel(kind: Kind, *, only_waiting: bool = False) -> None:
 
     The launcher itself tells nobody which they are; submitit knows all that this program sent.
     """
-    if kind.name != "submitit_slurm" or "submitit" not in sys.modules:
-        return
-    jobs = sys.modules["submitit"].SlurmJob.watcher._registered
-    if jobs:
+    if jobs := _jobs_of_slurm(kind):
         waiting = ["--state=PENDING"] if only_waiting else []
         subprocess.run(["scancel", *waiting, *jobs], check=False, capture_output=True)
+
+
+def has_jobs(kind: Kind) -> bool:
+    """Says whether a queue still has jobs of workers, which wait, run or are about to end."""
+    jobs = _jobs_of_slurm(kind)
+    if not jobs:
+        return False
+    command = ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(jobs)}"]
+    return bool(subprocess.run(command, check=False, capture_output=True).stdout.strip())
+
+
+def _jobs_of_slurm(kind: Kind) -> list[str]:
+    if kind.name != "submitit_slurm" or "submitit" not in sys.modules:
+        return []
+    return sorted(sys.modules["submitit"].SlurmJob.watcher._registered)
+
+
+@contextmanager
+def kept_private(config: DictConfig, folder: Path) -> Iterator[None]:
+    """Lets no other user read what submitit pickles in this block, and removes it at the end.
+
+    That holds the whole config and the workers' environment, passwords among them. A folder that
+    the user has named outside of `folder`, the sweep's own, and that exists stays as it is.
+    """
+    named = config.hydra.launcher.get("submitit_folder")
+    if named is None:
+        yield
+        return
+    from submitit.core.utils import JobPaths
+
+    kept = JobPaths.get_first_id_independent_folder(named)
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_ours = kept.is_relative_to(folder) and kept != folder
+    if is_ours:
+        kept.chmod(0o700)
+    try:
+        yield
+    finally:
+        for pickled in kept.rglob("*.pkl") if is_ours else ():
+            pickled.unlink(missing_ok=True)
 
 
 @contextmanager

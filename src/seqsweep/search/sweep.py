@@ -7,7 +7,6 @@ import gc
 import math
 import sys
 from collections.abc import Callable, Sequence
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,17 @@ from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome, Unconcluded
 from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
-from seqsweep.record import counted, visible
+from seqsweep.record import counted
 from seqsweep.search.attempt import results_of
 from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
 from seqsweep.search.controller import Controller
-from seqsweep.search.crew import Crew, send_what_workers_left
+from seqsweep.search.crew import Crew, refusal_of_workers, send_what_workers_left, warm_up
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.findings.found import Found
 from seqsweep.search.findings.watch import Watch
 from seqsweep.search.holder import let_go
 from seqsweep.search.joining import kept
-from seqsweep.search.launcher import adapted, connect, hush
+from seqsweep.search.launcher import adapted, connect, hush, kept_private
 from seqsweep.search.opening import is_sqlite
 from seqsweep.search.origin import with_origin
 from seqsweep.search.parameter import literal
@@ -121,7 +120,7 @@ def run(plan: Plan, console: Console) -> int:
     """
     storage = plan.open_storage()
     if plan.launcher.is_basic:
-        _preload(plan)  # it imports TensorFlow while MLflow's store opens
+        warm_up(plan, plan.folder)  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
         tracking = open_tracking(plan.settings.tracking, plan.folder)
         if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
@@ -148,11 +147,11 @@ def run(plan: Plan, console: Console) -> int:
         is_ours = let_go(storage, study._study_id, plan.holder)
         if is_ours:
             sweep_run.end(outcome)
-        unsent = _flush(plan, console, tracking, outcome)
+        unsent = _flush(plan, console, tracking, outcome, with_workers=is_ours)
     is_whole = unsent is None and not isinstance(outcome, Unconcluded)
     if is_ours and stop is not None and stop.ends_the_study and is_whole:
         study.set_user_attr(ENDED_BY, stop.field)
-    missing = unsent or tracking.refusal()
+    missing = unsent or tracking.refusal() or refusal_of_workers(plan)
     _say_where(console, plan, study, tracking)
     storage.close()
     why = None if isinstance(outcome, Completed) else outcome.reason
@@ -243,11 +242,6 @@ def _record(plan: Plan) -> RunRecord:
     return RunRecord(name=plan.study_name, params=params, tags=tags)
 
 
-def _preload(plan: Plan) -> None:
-    preload(plan.settings.preload, visible(plan.jobs.base, []), plan.folder / "preload.log")
-    forkserver.ensure_running()
-
-
 def _launch(
     plan: Plan, console: Console, study: optuna.Study, sweep_run: Run, tracking: Tracking
 ) -> Stop:
@@ -263,10 +257,10 @@ def _launch(
     crew = Crew.of(plan, study)
     worker = Worker(plan, sweep_run.key, crew=crew)
     controller = Controller(plan, crew, tracking, sweep_run.key, console)
-    with kept(worker):
+    with kept(worker), kept_private(plan.jobs.master, plan.folder):
         stop = controller.run(lambda: _launched(plan, worker, crew.size))
     if stop.says != INTERRUPTED:
-        _preload(plan)  # for the look at the best
+        warm_up(plan, plan.folder)  # for the look at the best
     return stop
 
 
@@ -290,15 +284,23 @@ def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
     return launcher.launch(jobs, initial_job_idx=0)
 
 
-def _flush(plan: Plan, console: Console, tracking: Tracking, outcome: Outcome) -> str | None:
-    """Waits for the tracking store to have all records; gives a sentence where it has not."""
+def _flush(
+    plan: Plan, console: Console, tracking: Tracking, outcome: Outcome, *, with_workers: bool
+) -> str | None:
+    """Waits for the tracking store to have all records; gives a sentence where it has not.
+
+    Those of the workers are another sweep's where that has the study by now.
+    """
 
     def tell(sentence: str) -> None:
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
 
     tracking.tell(tell)
     in_all_s = HURRY_S if outcome == Failed(INTERRUPTED) else math.inf
-    return tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    unsent = tracking.flush(plan.settings.tracking.wait, in_all_s=in_all_s)
+    if unsent is not None or not with_workers:
+        return unsent
+    return send_what_workers_left(plan, in_all_s=in_all_s)
 
 
 def _quiet(master: DictConfig) -> DictConfig:

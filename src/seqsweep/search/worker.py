@@ -39,7 +39,17 @@ from seqsweep.outcome import (
 from seqsweep.process.result import raised
 from seqsweep.search.best import Front
 from seqsweep.search.budget import Budget
-from seqsweep.search.crew import GONE, ORPHANED, OUTPUT, Crew, settle_in, tell_all, why_to_end
+from seqsweep.search.crew import (
+    GONE,
+    ORPHANED,
+    OUTPUT,
+    Crew,
+    flush,
+    settle_in,
+    tell_all,
+    warm_up,
+    why_to_end,
+)
 from seqsweep.search.display import Display
 from seqsweep.search.health import Health
 from seqsweep.search.holder import Holder
@@ -60,6 +70,7 @@ from seqsweep.search.study import (
     make_sampler,
     silence_optuna,
 )
+from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import ended_by_its_host, handled_by, let_the_next_one_kill
 from seqsweep.terminal import LOG_WIDTH, Terminal
 from seqsweep.tracking import HURRY_S, Tracking, open_tracking
@@ -87,17 +98,19 @@ class Worker:
     """A Hydra task that runs the trials of a plan; `sweep_run` is the key of the parent run.
 
     It crosses to other machines as a pickle, so it holds plain values; what it opens, it opens when
-    it is called. `crew` is there where it runs in a process of its own, beside others.
+    it is called. `crew` is there where a launcher runs it, beside others; most do so in a process
+    of its own, but joblib with one job at a time in the program that is the sweep's (`is_at_home`).
     """
 
     plan: Plan
     sweep_run: str
     tracking: Tracking | None = None
     crew: Crew | None = None
+    is_at_home: bool = True
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the open store with this process."""
-        return {**self.__dict__, "tracking": None}
+        return {**self.__dict__, "tracking": None, "is_at_home": False}
 
     def __call__(self, _config: DictConfig) -> Stop:
         """Runs the trials; says what ended the sweep."""
@@ -107,16 +120,21 @@ class Worker:
         folder, number = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().job.num
         with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
             stop = self.join(folder, Console(file=log, width=LOG_WIDTH), number)
-        if stop == ORPHANED:
+        if stop == ORPHANED and not self.is_at_home:
             os._exit(1)  # what a launcher does after a job may wait for the program for ever
         return stop
 
     def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
-        """Runs trials beside other workers, in a process of its own whose files are in `folder`.
+        """Runs trials beside other workers; what it writes is in `folder`.
 
-        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds.
+        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds. At home
+        signals are the sweep's to answer, which ends this worker as it does all others.
         """
         _keep_quiet()
+        keep_out_of_logs()
+        if self.is_at_home:
+            warm_up(self.plan, folder)
+            return Session(self, self.crew.slots(self.plan, number), console, folder).run()
         with ended_by_its_host(by_ctrl_c=number is None) as ended:
             settle_in(self.plan, self.crew, folder)
             session = Session(self, self.crew.slots(self.plan, number), console, folder)
@@ -141,7 +159,7 @@ class Session:
         self._study = optuna.load_study(study_name=plan.study_name, storage=storage, pruner=pruner)
         self._study.sampler = _sampler_of(plan, self._study, len(slots), crew)
         self._tracking = worker.tracking or open_tracking(settings.tracking, folder)
-        self._name = folder and folder.name
+        self._folder, self._name = folder, folder and folder.name
         self._health = Health(slots)
         self._runner = Runner(plan, self._tracking, worker.sweep_run, self._health)
         trials, beside = self._trials, {}
@@ -173,7 +191,7 @@ class Session:
         stop = self._budget.stopped_by or EXHAUSTED
         if self._crew is not None:  # whoever started this has an outbox of its own
             in_all_s = HURRY_S if stop.field in AT_ONCE else math.inf
-            self._tracking.flush(self._settings.tracking.wait, in_all_s=in_all_s)
+            flush(self._plan, self._tracking, self._folder, in_all_s=in_all_s)
             if stop.field in OF_ALL:
                 tell_all(self._study, self._plan.holder, stop)
         self._storage.close()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -14,11 +15,29 @@ from seqsweep.search import crew as crew_module
 from seqsweep.search import launcher as launcher_module
 from seqsweep.search import slots as slots_module
 from seqsweep.search.claim import OWN_FILE, _locked
-from seqsweep.search.crew import GONE, ORPHANED, Crew, tell_all, told, why_to_end
+from seqsweep.search.crew import (
+    GONE,
+    ORPHANED,
+    Crew,
+    refusal_of_workers,
+    send_what_workers_left,
+    tell_all,
+    told,
+    why_to_end,
+)
 from seqsweep.search.holder import HOLDER, Holder, machine
-from seqsweep.search.launcher import adapted, cancel, connect, kind_of, seen_by_workers
+from seqsweep.search.launcher import (
+    adapted,
+    cancel,
+    connect,
+    has_jobs,
+    kept_private,
+    kind_of,
+    seen_by_workers,
+)
 from seqsweep.search.stops import Stop
 from seqsweep.signals import TIME_IS_UP, ended_by_its_host
+from seqsweep.tracking import JOURNAL
 
 EIGHT = [f"cpu:{number}" for number in range(8)]
 HERE = Holder(os.uname().nodename, machine(), "token", "2026-01-01T00:00:00", 60)
@@ -178,6 +197,17 @@ def test_a_launcher_is_known_by_its_class(target, name, is_local, ends_all):
     assert kind.is_basic == (name == "basic")
 
 
+def test_a_folder_of_the_users_own_for_submitit_stays_as_it_is(tmp_path):
+    pytest.importorskip("submitit")
+    users = tmp_path / "logs"
+    users.mkdir(mode=0o755)
+    config = OmegaConf.create({"hydra": {"launcher": {"submitit_folder": f"{users}/%j"}}})
+    with kept_private(config, tmp_path / "swept"):
+        (users / "1_submitted.pkl").touch()
+    assert stat.S_IMODE(users.stat().st_mode) == 0o755
+    assert (users / "1_submitted.pkl").exists()
+
+
 def test_workers_find_the_modules_beside_the_program(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -197,6 +227,23 @@ def test_only_jobs_of_slurm_are_cancelled(monkeypatch):
     for name in ("JoblibLauncher", "SlurmLauncher"):
         cancel(kind_of({"_target_": name}), only_waiting=True)
     assert ran == [["scancel", "--state=PENDING", "7_0"]]
+
+
+@pytest.mark.parametrize("shown", [b"", b"7_1\n"])
+def test_squeue_is_asked_for_the_jobs_of_this_sweep_alone(monkeypatch, shown):
+    asked = []
+
+    def run(words: list[str], **_) -> SimpleNamespace:
+        asked.append(words)
+        return SimpleNamespace(stdout=shown)
+
+    monkeypatch.setattr(launcher_module.subprocess, "run", run)
+    watcher = SimpleNamespace(_registered={"7_1", "7_0"})
+    submitit = SimpleNamespace(SlurmJob=SimpleNamespace(watcher=watcher))
+    monkeypatch.setitem(launcher_module.sys.modules, "submitit", submitit)
+    assert has_jobs(kind_of({"_target_": "SlurmLauncher"})) is bool(shown)
+    assert not has_jobs(kind_of({"_target_": "JoblibLauncher"}))
+    assert asked == [["squeue", "--noheader", "--format=%i", "--jobs=7_0,7_1"]]
 
 
 class TestTheEndOfOneWorker:
@@ -254,3 +301,27 @@ def test_a_ray_cluster_that_runs_is_told_nothing_of_a_store_of_objects(monkeypat
     (arguments,) = given
     assert ("object_store_memory" in arguments) is not runs_already
     assert arguments["address"] is None
+
+
+class StubTracking(SimpleNamespace):
+    def flush(self, _patience_s: float, *, in_all_s: float) -> str | None:
+        return self.unsent
+
+    def refusal(self) -> str | None:
+        return self.refused
+
+
+def test_what_a_store_has_not_or_refused_of_workers_is_told(plan, monkeypatch):
+    stores = {
+        "0": StubTracking(unsent="2 records could not be sent", refused=None),
+        "1": StubTracking(unsent=None, refused="the records of 1 run are not whole"),
+        "2": StubTracking(unsent=None, refused=None),
+    }
+    for name in stores:
+        (plan.folder / "workers" / name).mkdir(parents=True)
+        (plan.folder / "workers" / name / JOURNAL).touch()
+    monkeypatch.setattr(crew_module, "open_tracking", lambda _config, folder: stores[folder.name])
+    assert refusal_of_workers(plan) is None
+    assert send_what_workers_left(plan, in_all_s=1.0) == "2 records could not be sent"
+    assert refusal_of_workers(plan) == "worker 1: the records of 1 run are not whole"
+    assert refusal_of_workers(plan) is None, "told once"
