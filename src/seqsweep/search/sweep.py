@@ -22,7 +22,6 @@ from rich.markup import escape
 
 from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome, Unconcluded
-from seqsweep.process.parent import preload
 from seqsweep.process.result import raised
 from seqsweep.record import counted
 from seqsweep.search.attempt import results_of
