@@ -37,8 +37,8 @@ from rich.console import Console
 from rich.table import Table
 from stores import GRACE_S, SPACE, be_quiet
 
-from seqsweep.search.opening import open_storage
-from seqsweep.search.storage import Storage
+from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.storage import Storage
 
 TICKS = os.sysconf("SC_CLK_TCK")
 N_CALLS = 20

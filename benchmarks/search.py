@@ -50,8 +50,8 @@ from rich.table import Table
 from scipy.interpolate import RBFInterpolator
 
 from hydra_plugins.seqsweep_sweeper import OPTIONS
-from seqsweep.search.space import Space
-from seqsweep.search.study import make_pruner, make_sampler, silence_optuna
+from seqsweep.search.space.space import Space
+from seqsweep.search.study.study import make_pruner, make_sampler, silence_optuna
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).parent / "tables" / "digits.csv"

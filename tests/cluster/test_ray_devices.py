@@ -19,7 +19,7 @@ ray.init(
 
 @ray.remote
 def given():
-    from seqsweep.search.allocation import given_cpus, given_gpus
+    from seqsweep.search.workers.allocation import given_cpus, given_gpus
     return given_gpus(), given_cpus()
 
 asked = {"no GPU": {}, "one": {"num_gpus": 1, "num_cpus": 2}, "both": {"num_gpus": 2}}

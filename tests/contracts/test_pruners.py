@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from hydra_plugins.seqsweep_sweeper import OPTIONS
-from seqsweep.search.study import make_pruner, silence_optuna
+from seqsweep.search.study.study import make_pruner, silence_optuna
 
 PRUNERS = OPTIONS["pruner"]
 NEEDED = {"threshold": {"upper": 100.0}}  # what an option does not work without

@@ -22,7 +22,7 @@ from seqsweep.config import read
 from seqsweep.errors import UserError
 from seqsweep.record import flatten
 from seqsweep.search.settings import Settings
-from seqsweep.search.space import Space
+from seqsweep.search.space.space import Space
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 few = settings(

@@ -12,10 +12,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from seqsweep.search.holder import HOLDER, Holder, take
-from seqsweep.search.opening import open_storage
-from seqsweep.search.past import mend
-from seqsweep.search.storage import Storage
+from seqsweep.search.study.holder import HOLDER, Holder, take
+from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.past import mend
+from seqsweep.search.study.storage import Storage
 from seqsweep.tracking.none import NoTracking
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from seqsweep.gpus import VISIBLE
-from seqsweep.search.allocation import given_gpus
+from seqsweep.search.workers.allocation import given_gpus
 
 APP = Path(__file__).parent.parent / "apps" / "tensorflow_on_gpu.py"
 AS_BEFORE_MIB = 64  # by which others may change what is in use meanwhile

@@ -12,10 +12,10 @@ from optuna.distributions import CategoricalDistribution
 from seqsweep.errors import ConfigError, first_line, reason
 from seqsweep.process.result import raised, returned
 from seqsweep.record import visible
-from seqsweep.search.display import show_params
-from seqsweep.search.parameter import Parameter
-from seqsweep.search.past import difference
-from seqsweep.search.records import searched
+from seqsweep.search.report.display import show_params
+from seqsweep.search.space.parameter import Parameter
+from seqsweep.search.study.past import difference
+from seqsweep.search.study.records import searched
 from seqsweep.secrets import masked, masked_yaml
 
 # RFC 3986, without percent-encoding: unreserved, reserved and the percent sign itself

@@ -11,7 +11,7 @@ from seqsweep.cli.records import Records
 from seqsweep.errors import SearchError
 
 if TYPE_CHECKING:
-    from seqsweep.search.reading import Reading
+    from seqsweep.search.study.reading import Reading
 
 
 def best(
@@ -21,7 +21,7 @@ def best(
     json: Json = False,
 ) -> None:
     """Show the best trial of a sweep, or its Pareto front; of the last sweep if none is named."""
-    from seqsweep.search.reading import Reading, find_name, open_for_reading, readable
+    from seqsweep.search.study.reading import Reading, find_name, open_for_reading, readable
 
     place = places.studies(storage)
     with readable(place):
@@ -39,8 +39,8 @@ def best(
 
 def described(reading: Reading, uri: str) -> dict[str, Any]:
     """Gives the best trials of a sweep as plain values."""
-    from seqsweep.search.commands import how_to_train_again
-    from seqsweep.search.reading import evaluations
+    from seqsweep.search.report.commands import how_to_train_again
+    from seqsweep.search.study.reading import evaluations
     from seqsweep.secrets import masked_values
 
     records = Records(uri)
@@ -69,7 +69,7 @@ def described(reading: Reading, uri: str) -> dict[str, Any]:
 def _print(reading: Reading, trials: list[dict[str, Any]]) -> None:
     from datetime import timedelta
 
-    from seqsweep.search.display import short_names, show, show_scores
+    from seqsweep.search.report.display import short_names, show, show_scores
 
     front = f", Pareto front of {len(trials)}" if len(reading.names) > 1 else ""
     say(f"{reading.name}{front}", style="bold")

@@ -15,7 +15,7 @@ from seqsweep.cli.records import Records
 from seqsweep.errors import SearchError, TrackingError
 
 if TYPE_CHECKING:
-    from seqsweep.search.reading import FrozenTrial, Reading
+    from seqsweep.search.study.reading import FrozenTrial, Reading
     from seqsweep.tracking.inspect import RunRow
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -67,7 +67,7 @@ def _find(wanted: str, place: str, records: Records) -> Side:
     """
     if RUN_ID.fullmatch(wanted):
         return Side("trial", _of_run(_run(wanted, records.uri)))
-    from seqsweep.search.reading import Reading, find_name, open_for_reading, readable
+    from seqsweep.search.study.reading import Reading, find_name, open_for_reading, readable
 
     sweep, slash, number = wanted.rpartition("/")
     with readable(place):
@@ -97,7 +97,7 @@ def _trial(reading: Reading, number: str) -> FrozenTrial:
 
 
 def _of_sweep(reading: Reading) -> Sections:
-    from seqsweep.search.ranges import space_of
+    from seqsweep.search.space.ranges import space_of
     from seqsweep.secrets import masked_values
 
     best = reading.best[0] if reading.best else None
@@ -117,7 +117,7 @@ def _of_sweep(reading: Reading) -> Sections:
 
 
 def _of_trial(reading: Reading, trial: FrozenTrial, run: RunRow | None) -> Sections:
-    from seqsweep.search.report import STATES
+    from seqsweep.search.report.results import STATES
     from seqsweep.secrets import masked_values
 
     others = run.params if run else {}  # the rest of the config
@@ -174,7 +174,7 @@ def _print(a: str, b: str, rows: dict[str, list[dict[str, Any]]]) -> None:
 
     from rich.markup import escape
 
-    from seqsweep.search.display import show, show_value
+    from seqsweep.search.report.display import show, show_value
     from seqsweep.terminal import Terminal
 
     def shown(section: str, value: Any) -> str:

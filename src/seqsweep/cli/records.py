@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seqsweep.errors import TrackingError
 
 if TYPE_CHECKING:
-    from seqsweep.search.reading import FrozenTrial
+    from seqsweep.search.study.reading import FrozenTrial
     from seqsweep.tracking.inspect import RunRow
 
 
@@ -42,7 +42,7 @@ class Records:
 
     def of(self, trial: FrozenTrial) -> Record:
         """Gives the record of a trial; what the study itself knows of it needs no MLflow."""
-        from seqsweep.search.records import MODEL_ID, RUN_ID, RUN_KEY
+        from seqsweep.search.study.records import MODEL_ID, RUN_ID, RUN_KEY
 
         known = trial.user_attrs
         run_id, model_id = known.get(RUN_ID) or None, known.get(MODEL_ID) or None

@@ -9,14 +9,20 @@ from seqsweep.cli.options import Json, Storage, SweepArgument
 from seqsweep.cli.output import ago, print_json, say, table
 
 if TYPE_CHECKING:
-    from seqsweep.search.reading import FrozenTrial, Reading
+    from seqsweep.search.study.reading import FrozenTrial, Reading
 
 STYLES = {"running": "blue", "ended": "green", "interrupted": "yellow", "unknown": "dim"}
 
 
 def status(sweep: SweepArgument = None, storage: Storage = None, json: Json = False) -> None:
     """Show each sweep: its trials, its best value, whether it runs; or one sweep's trials."""
-    from seqsweep.search.reading import Reading, find_name, open_for_reading, read_all, readable
+    from seqsweep.search.study.reading import (
+        Reading,
+        find_name,
+        open_for_reading,
+        read_all,
+        readable,
+    )
 
     place = places.studies(storage)
     with readable(place):
@@ -38,7 +44,7 @@ def status(sweep: SweepArgument = None, storage: Storage = None, json: Json = Fa
 
 def described(reading: Reading) -> dict[str, Any]:
     """Gives what is known of a sweep as a whole, as plain values."""
-    from seqsweep.search.commands import how_to_go_on
+    from seqsweep.search.report.commands import how_to_go_on
 
     is_interrupted = reading.state == "interrupted"
     return {
@@ -60,8 +66,8 @@ def described(reading: Reading) -> dict[str, Any]:
 
 def trial_values(trial: FrozenTrial) -> dict[str, Any]:
     """Gives a trial as plain values."""
-    from seqsweep.search.past import reason_of
-    from seqsweep.search.report import STATES
+    from seqsweep.search.report.results import STATES
+    from seqsweep.search.study.past import reason_of
 
     return {
         "number": trial.number,
@@ -102,7 +108,7 @@ def _print_sweeps(readings: list[Reading]) -> None:
 
 
 def _print_trials(readings: list[Reading]) -> None:
-    from seqsweep.search.report import print_table
+    from seqsweep.search.report.results import print_table
     from seqsweep.terminal import Terminal
 
     (reading,) = readings
@@ -124,7 +130,7 @@ def _of(reading: Reading) -> str:
 
 
 def _best(reading: Reading) -> str:
-    from seqsweep.search.display import show_value
+    from seqsweep.search.report.display import show_value
 
     best = reading.best
     if len(reading.names) > 1:
@@ -142,7 +148,7 @@ def _state(reading: Reading) -> str:
 
 
 def _say_how_to_go_on(readings: list[Reading]) -> None:
-    from seqsweep.search.commands import how_to_go_on
+    from seqsweep.search.report.commands import how_to_go_on
 
     for reading in readings:
         if reading.state == "interrupted":

@@ -17,7 +17,7 @@ def worker(
 ) -> None:
     """Run trials of a sweep that was started with a launcher, here, until it ends."""
     from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED
-    from seqsweep.search.joining import join
+    from seqsweep.search.workers.joining import join
 
     stop = join(storage, study)
     say(f"ended by {stop.field}: {stop.says}")

@@ -12,10 +12,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from seqsweep.errors import SearchError, UserError
-from seqsweep.search.display import show_params
-from seqsweep.search.intervals import Interval, by_seed, interval, paired
-from seqsweep.search.opening import open_storage
-from seqsweep.search.study import silence_optuna
+from seqsweep.search.report.display import show_params
+from seqsweep.search.report.intervals import Interval, by_seed, interval, paired
+from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.study import silence_optuna
 
 
 def main(arguments: list[str]) -> int:

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from seqsweep.record import counted, duration
-from seqsweep.search.opening import NoStudiesError
-from seqsweep.search.origin import question
-from seqsweep.search.past import find, search_of
 from seqsweep.search.plan import Plan
-from seqsweep.search.reading import open_for_reading, readable
-from seqsweep.search.study import last_number
+from seqsweep.search.report.origin import question
+from seqsweep.search.study.opening import NoStudiesError
+from seqsweep.search.study.past import find, search_of
+from seqsweep.search.study.reading import open_for_reading, readable
+from seqsweep.search.study.study import last_number
 from seqsweep.secrets import masked
 from seqsweep.stores import sqlite_file
 from seqsweep.tracking import place_of

@@ -17,21 +17,17 @@ from optuna.samplers import RandomSampler
 
 from seqsweep.errors import ConfigError, SearchError, UserError, reason
 from seqsweep.record import text, visible
-from seqsweep.search.claim import Claim
-from seqsweep.search.holder import Holder, take
-from seqsweep.search.jobs import CANNOT_BE_COMPOSED, Jobs
-from seqsweep.search.known import count
-from seqsweep.search.launcher import Kind
-from seqsweep.search.opening import open_storage
-from seqsweep.search.parameter import Value
-from seqsweep.search.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
-from seqsweep.search.points import tries_all
-from seqsweep.search.rehearsal import rehearse
 from seqsweep.search.settings import Settings
-from seqsweep.search.slots import Slot, make_shared_slots, make_slots
-from seqsweep.search.space import Space
-from seqsweep.search.storage import OnLost, Storage
-from seqsweep.search.study import (
+from seqsweep.search.space.known import count
+from seqsweep.search.space.parameter import Value
+from seqsweep.search.space.points import tries_all
+from seqsweep.search.space.space import Space
+from seqsweep.search.study.claim import Claim
+from seqsweep.search.study.holder import Holder, take
+from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
+from seqsweep.search.study.storage import OnLost, Storage
+from seqsweep.search.study.study import (
     can_prune,
     create_study,
     last_number,
@@ -39,6 +35,10 @@ from seqsweep.search.study import (
     make_sampler,
     sampler_class,
 )
+from seqsweep.search.workers.jobs import CANNOT_BE_COMPOSED, Jobs
+from seqsweep.search.workers.launcher import Kind
+from seqsweep.search.workers.rehearsal import rehearse
+from seqsweep.search.workers.slots import Slot, make_shared_slots, make_slots
 from seqsweep.secrets import masked_yaml
 from seqsweep.tracking.provenance import git_tags
 

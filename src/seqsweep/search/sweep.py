@@ -24,34 +24,34 @@ from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome, Unconcluded
 from seqsweep.process.result import raised
 from seqsweep.record import counted
-from seqsweep.search.attempt import results_of
-from seqsweep.search.best import best_trials, evaluate_best, mark_best, model_run, once
-from seqsweep.search.controller import Controller
-from seqsweep.search.crew import Crew, refusal_of_workers, send_what_workers_left, warm_up
 from seqsweep.search.dry_run import show_plan
-from seqsweep.search.findings.found import Found
-from seqsweep.search.findings.watch import Watch
-from seqsweep.search.holder import let_go
-from seqsweep.search.joining import kept
-from seqsweep.search.launcher import adapted, connect, hush, kept_private
-from seqsweep.search.opening import is_sqlite
-from seqsweep.search.origin import with_origin
-from seqsweep.search.parameter import literal
-from seqsweep.search.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.plan import Plan
-from seqsweep.search.records import MODEL_ID, RUN_KEY
-from seqsweep.search.report import (
+from seqsweep.search.report.best import best_trials, evaluate_best, mark_best, model_run, once
+from seqsweep.search.report.findings.found import Found
+from seqsweep.search.report.findings.watch import Watch
+from seqsweep.search.report.origin import with_origin
+from seqsweep.search.report.results import (
     print_best,
     print_end,
     print_table,
     rows_of_a_screen,
     write_results,
 )
-from seqsweep.search.room import MORE_ROOM, is_full, with_more_room
 from seqsweep.search.settings import Settings
-from seqsweep.search.stops import Stop, settled
-from seqsweep.search.study import silence_optuna
-from seqsweep.search.worker import Worker
+from seqsweep.search.space.parameter import literal
+from seqsweep.search.study.holder import let_go
+from seqsweep.search.study.opening import is_sqlite
+from seqsweep.search.study.past import ENDED_BY, SWEEP_RUN, mend
+from seqsweep.search.study.records import MODEL_ID, RUN_KEY
+from seqsweep.search.study.study import silence_optuna
+from seqsweep.search.workers.attempt import results_of
+from seqsweep.search.workers.controller import Controller
+from seqsweep.search.workers.crew import Crew, refusal_of_workers, send_what_workers_left, warm_up
+from seqsweep.search.workers.joining import kept
+from seqsweep.search.workers.launcher import adapted, connect, hush, kept_private
+from seqsweep.search.workers.room import MORE_ROOM, is_full, with_more_room
+from seqsweep.search.workers.stops import Stop, settled
+from seqsweep.search.workers.worker import Worker
 from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from seqsweep.search.parameter import literal
-from seqsweep.search.space import Space
+from seqsweep.search.space.parameter import literal
+from seqsweep.search.space.space import Space
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12).filter(
     lambda text: "${" not in text and text == text.strip()

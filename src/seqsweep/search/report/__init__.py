@@ -1,0 +1,1 @@
+"""Telling of a sweep: the screen, the best, the findings."""

@@ -1,0 +1,1 @@
+"""What is searched: parameters, their ranges, grids and known points."""

@@ -1,0 +1,1 @@
+"""The study: samplers, the store, who runs it, what earlier sweeps left."""

@@ -1,0 +1,261 @@
+"""Where studies are stored: how trials are read, and what the store knows of who is alive."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+
+from seqsweep.errors import causes, first_line
+from seqsweep.search.study import quota
+
+LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
+BEATS = 4  # of a running trial within the grace period
+
+READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
+SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # all rows of a trial as of one moment
+# The rows that make up a trial, by the names that Optuna's model has for them.
+PARTS = {
+    "params": models.TrialParamModel,
+    "values": models.TrialValueModel,
+    "user_attributes": models.TrialUserAttributeModel,
+    "system_attributes": models.TrialSystemAttributeModel,
+    "intermediate_values": models.TrialIntermediateValueModel,
+}
+TIMES = ("datetime_start", "datetime_complete")
+
+# Hears of a trial that has failed because its worker was not heard of any more.
+OnLost = Callable[[optuna.Study, FrozenTrial], None]
+
+
+class Storage(RDBStorage):
+    """Optuna's store; while a trial runs, its worker is heard of in it.
+
+    Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
+    is longer ago than the grace period; `on_lost` hears of each, once among all processes. So are
+    those that run for as long before our eyes without a first beat: their worker was killed between
+    the two, or never heard that the store had given it the trial. Where several workers serve a
+    study, no trial begins beyond `total`, see `seqsweep.search.study.quota`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        grace_period: int,
+        on_lost: OnLost | None = None,
+        total: int | None = None,
+        engine_kwargs: dict[str, Any] | None = None,
+        makes_tables: bool = True,
+    ) -> None:
+        self._own: set[int] = set()
+        self._total = total
+        self._next_look = 0.0
+        self._silent: dict[int, float] = {}  # since when trials are known that never were heard of
+        braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+            super().__init__(
+                braces,
+                engine_kwargs=engine_kwargs,
+                heartbeat_interval=max(1, grace_period // BEATS),
+                grace_period=grace_period,
+                heartbeat_stale_trial_callback=on_lost,
+                skip_table_creation=not makes_tables,
+            )
+
+    def close(self) -> None:
+        """Closes what is open; with the last connection SQLite takes its write-ahead log in."""
+        self.engine.dispose()
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Says that this process runs the trial.
+
+        What the store raises would end the thread that beats, and with it the trial's life to all
+        others; the next beat may get through.
+        """
+        self._own.add(trial_id)
+        try:
+            super().record_heartbeat(trial_id)
+        except StorageInternalError:
+            self._wait_for_others()
+
+    def _wait_for_others(self) -> None:
+        """Takes no trial for lost for a while: others were not heard in a store that was away."""
+        self._next_look = time.monotonic() + self.grace_period
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        """Gives the trials that were not heard of; none of this process, which may have slept.
+
+        Optuna asks at the start of each trial; short ones need not all look.
+        """
+        if time.monotonic() < self._next_look:
+            return []
+        self._next_look = time.monotonic() + LOOK_S
+        stale = super()._get_stale_trial_ids(study_id) + self._never_heard_of(study_id)
+        return [trial_id for trial_id in stale if trial_id not in self._own]
+
+    def _never_heard_of(self, study_id: int) -> list[int]:
+        """Gives the trials that have run for the grace period, by this clock, without a beat."""
+        trials, beats = models.TrialModel, models.TrialHeartbeatModel
+        silent = (
+            sqlalchemy.select(trials.trial_id)
+            .outerjoin(beats, beats.trial_id == trials.trial_id)
+            .where(trials.study_id == study_id, trials.state == TrialState.RUNNING)
+            .where(beats.trial_id.is_(None))
+        )
+        with self.engine.connect().execution_options(**READS) as connection:
+            found = connection.execute(silent).scalars().all()
+        now = time.monotonic()
+        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in found}
+        return [i for i, since in self._silent.items() if now - since > self.grace_period]
+
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Any
+    ) -> models.TrialModel:
+        """Makes a trial; one that is to wait has a template, and always has room."""
+        if template_trial is None and self._total is not None:
+            quota.heed(session, study_id, self._total)
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Sets a trial's state; of several that would begin one that waits, one does."""
+        if state is not TrialState.RUNNING or self._total is None:
+            return super().set_trial_state_values(trial_id, state, values)
+        study_id = self._study_of(trial_id)
+        with self.engine.begin() as connection:
+            return quota.begin_waiting(connection, study_id, trial_id, self._total)
+
+    def _study_of(self, trial_id: int) -> int:
+        trial = models.TrialModel
+        wanted = sqlalchemy.select(trial.study_id).where(trial.trial_id == trial_id)
+        with self.engine.connect().execution_options(**READS) as connection:
+            return connection.execute(wanted).scalar()
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Gives the trial.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        found = self._read(models.TrialModel.trial_id == trial_id)
+        if not found:
+            raise KeyError(f"no trial has the id {trial_id}")
+        return found[0]
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Gives the trials of the study whose ids are among those, or greater."""
+        trial = models.TrialModel
+        wanted = [i for i in included_trial_ids if i <= trial_id_greater_than]
+        where = [trial.study_id == study_id, trial.trial_id > trial_id_greater_than]
+        if wanted:
+            where[1] = sqlalchemy.or_(where[1], trial.trial_id.in_(wanted))
+        if states is not None:
+            where.append(trial.state.in_(states))
+        return self._read(*where)
+
+    def _read(self, *where: sqlalchemy.ColumnElement[bool]) -> list[FrozenTrial]:
+        """Reads trials, in order, without SQLAlchemy's objects: a third of the time."""
+        rows = sqlalchemy.select(models.TrialModel.__table__).where(*where)
+        options = READS if self.engine.name == "sqlite" else SNAPSHOT
+        with self.engine.connect().execution_options(**options) as connection:
+            trials = connection.execute(rows.order_by(models.TrialModel.trial_id)).all()
+            parts = {name: _parts(connection, model, where) for name, model in PARTS.items()}
+        return [
+            self._build_frozen_trial_from_trial_model(
+                SimpleNamespace(
+                    **{**row._mapping, **{name: _local(getattr(row, name)) for name in TIMES}},
+                    **{name: part[row.trial_id] for name, part in parts.items()},
+                )
+            )
+            for row in trials
+        ]
+
+    def now(self) -> datetime:
+        """Gives the time by the store's clock, which all hosts share."""
+        with self.engine.connect() as connection:
+            return _now(connection)
+
+    def silence_s(self, study_id: int, since: datetime) -> float:
+        """Gives the seconds since the last beat of any trial of the study, or since `since`."""
+        beats, trials = models.TrialHeartbeatModel, models.TrialModel
+        last = (
+            sqlalchemy.select(sqlalchemy.func.max(beats.heartbeat))
+            .join(trials, trials.trial_id == beats.trial_id)
+            .where(trials.study_id == study_id)
+        )
+        with self.engine.connect() as connection:
+            heard = max(connection.execute(last).scalar() or since, since)
+            return (_now(connection) - heard).total_seconds()
+
+    def swap(self, study_id: int, key: str, old: Any, new: Any) -> bool:
+        """Sets an attribute of the study where it is `old`; says whether it was.
+
+        Of two programs that do this at once, one does. An attribute that is not there is None.
+        """
+        table = models.StudyUserAttributeModel
+        place = (table.study_id == study_id, table.key == key)
+        with self.engine.begin() as connection:
+            is_there = connection.execute(sqlalchemy.select(table.key).where(*place)).first()
+            if is_there is None and old is None:
+                values = {"study_id": study_id, "key": key, "value_json": json.dumps(new)}
+                with contextlib.suppress(sqlalchemy.exc.IntegrityError):  # another was faster
+                    connection.execute(sqlalchemy.insert(table).values(values))
+                    return True
+                return False
+            swapped = (
+                sqlalchemy.update(table)
+                .where(*place, table.value_json == json.dumps(old))
+                .values(value_json=json.dumps(new))
+            )
+            return connection.execute(swapped).rowcount == 1
+
+
+def why_it_failed(error: BaseException) -> str:
+    """Says what a store has failed by, in one line; Optuna may raise another error on top of it."""
+    behind = [each for each in causes(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)]
+    found = behind[0] if behind else error
+    return first_line(found.__cause__ or found)
+
+
+def _parts(
+    connection: sqlalchemy.Connection, model: Any, where: Iterable[sqlalchemy.ColumnElement[bool]]
+) -> dict[int, list[sqlalchemy.Row]]:
+    """Gives the rows of one kind by their trial's id."""
+    table = model.__table__
+    joined = table.join(models.TrialModel.__table__)
+    found = collections.defaultdict(list)
+    for row in connection.execute(sqlalchemy.select(table).select_from(joined).where(*where)):
+        found[row.trial_id].append(row)
+    return found
+
+
+def _local(utc: datetime | None) -> datetime | None:
+    """Gives a time of the store, which keeps UTC, by this machine's clock, as Optuna does."""
+    return utc and utc.replace(tzinfo=timezone.utc).astimezone().replace(tzinfo=None)
+
+
+def _now(connection: sqlalchemy.Connection) -> datetime:
+    now = connection.execute(sqlalchemy.select(sqlalchemy.func.now())).scalar()
+    return now.replace(tzinfo=None)

@@ -1,0 +1,1 @@
+"""Running trials: workers, their slots, a trial's jobs, when no more begin."""
