@@ -27,7 +27,8 @@ def make_lstm(
     The two flags are those of keras.layers.LSTM.
 
     On a GPU it is Keras' own, with the arguments by which Keras takes cuDNN's kernels. The two
-    compute the same, from weights of the same shapes in the same order that start alike.
+    compute the same, from weights of the same shapes in the same order that start alike; with
+    products in bfloat16 the one of a GPU has mixed precision, and rounds in evaluation too.
     """
     if device == "cpu":
         return BasicLSTM(
@@ -45,6 +46,7 @@ def make_lstm(
         recurrent_initializer=recurrent_kernel,
         bias_initializer=first_bias(config.forget_bias),
         unit_forget_bias=False,  # which would set it to 1
+        dtype="mixed_bfloat16" if config.products == "bfloat16" else None,
         return_sequences=return_sequences,
         go_backwards=go_backwards,
     )

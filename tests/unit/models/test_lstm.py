@@ -74,6 +74,38 @@ def test_on_either_device_outputs_and_gradients_are_the_same(config):
         np.testing.assert_allclose(mine, other, rtol=2e-5, atol=2e-5)
 
 
+MIXED = {config: dataclasses.replace(config, products="bfloat16") for config in (CONFIG, LARGE)}
+ROUNDING = 2.0**-8  # of bfloat16: it has 8 bits
+
+
+@every_size
+def test_with_products_of_bfloat16_a_gpus_layers_have_mixed_precision_and_take_cudnn(config):
+    model = made_for("gpu", MIXED[config])
+    layers = [each for each in model._flatten_layers() if isinstance(each, keras.layers.LSTM)]
+    assert len(layers) == config.n_layers * (1 + config.bidirectional)
+    assert all(cudnn_takes(layer) for layer in layers)
+    assert {layer.compute_dtype for layer in layers} == {"bfloat16"}
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    x = np.random.default_rng(0).random((7, STEPS, FEATURES), np.float32)
+    assert model(x).dtype == tf.float32
+    for mine, other in zip(model.get_weights(), made_for("gpu", config).get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@every_size
+def test_mixed_precision_changes_outputs_and_gradients_by_its_rounding_alone(config):
+    x = np.random.default_rng(0).random((7, STEPS, FEATURES), np.float32)
+    told = []
+    for model in (made_for("gpu", config), made_for("gpu", MIXED[config])):
+        with tf.GradientTape() as tape:
+            logits = model(x, training=False)
+            loss = tf.reduce_sum(logits**2)
+        told.append([logits, *tape.gradient(loss, model.trainable_variables)])
+    for exact, rounded in zip(*told, strict=True):
+        error = np.abs(np.subtract(exact, rounded)).max() / np.abs(exact).max()
+        assert 0 < error < 20 * ROUNDING
+
+
 def test_what_training_changes_of_one_can_go_on_in_the_other():
     on_cpu, on_gpu = made_for("cpu"), made_for("gpu")
     mine, others = models.variables_of(on_cpu), models.variables_of(on_gpu)
