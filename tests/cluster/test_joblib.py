@@ -66,13 +66,17 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
     whole(again)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_one_worker_that_joblib_runs_in_the_program_itself(sweep, whole, number):
+@pytest.mark.parametrize(
+    ("send", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
+)
+def test_a_signal_ends_one_worker_that_joblib_runs_in_the_program_itself(
+    sweep, whole, send, number
+):
     command = ["hydra/launcher=joblib", "hydra.sweeper.n_trials=4", "seconds=0.7"]
     one = sweep(*command)
     one.wait_for_trials(1)
     assert one.workers() == {"0": one.process.pid}
-    os.killpg(one.process.pid, number)
+    send(one.process.pid, number)
     assert one.wait(seconds=20) == 130, one.output
     assert "RUNNING" not in one.states()
     again = sweep(*command)
