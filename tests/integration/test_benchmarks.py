@@ -235,3 +235,19 @@ def test_the_parts_of_a_large_sweep_are_measured(benchmarks, program, tmp_path, 
     assert {"read again, 2 running", "read again, 5 running", "MLflow: a run"} <= costs.keys()
     assert "ask, tpe, 40 trials" in costs
     assert not list(tmp_path.iterdir())
+
+
+def test_a_study_of_many_trials_is_measured_with_each_sampler(benchmarks, program, tmp_path):
+    ended = program(benchmarks / "study.py", "--sizes", "30", "60", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    _, *table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    names = ["random", "tpe", "cmaes", "qmc", "nsgaii"]
+    heads, *rows = table
+    assert heads == ["trials", "sampler", "resume", "ask", "memory", "report"]
+    assert [row[:2] for row in rows] == [[n, name] for n in ("30", "60") for name in names]
+    for _, _, resume, ask, memory, report in rows:
+        assert float(resume.removesuffix(" s")) > 0
+        assert float(ask.removesuffix(" ms")) > 0
+        assert float(memory.removesuffix(" MB")) > 0
+        assert float(report.removesuffix(" s")) >= 0
+    assert not list(tmp_path.iterdir())
