@@ -380,11 +380,19 @@ def test_a_server_that_is_away_fails(doctor, port):
     assert "does not answer: [Errno 111] Connection refused" in row["seen"]
 
 
-def test_studies_behind_a_server_that_is_away_fail(doctor, port):
-    place = "postgresql+nothing://me:hunter22@127.0.0.1/studies"
+@pytest.mark.parametrize(
+    ("scheme", "why"),
+    [
+        ("postgresql+nothing", "begins with postgresql+nothing://, which is no database that we"),
+        ("postgresql", "postgresql://me:***@127.0.0.1:1/studies cannot be read: connection failed"),
+    ],
+)
+def test_studies_behind_a_server_that_is_away_fail(doctor, port, scheme, why):
+    place = f"{scheme}://me:hunter22@127.0.0.1:1/studies"
     row = one(doctor(port, "--storage", place)[1], "studies")
     assert row["state"] == "fail"
-    assert "postgresql+nothing://me:***@127.0.0.1/studies cannot be read" in row["seen"]
+    assert why in row["seen"]
+    assert "hunter22" not in row["seen"]
 
 
 def test_digits_that_are_not_installed_fail(doctor, module, port):
