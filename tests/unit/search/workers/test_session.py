@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState
 
 from seqsweep.search.study.opening import open_storage
-from seqsweep.search.workers.worker import _came_too_late
+from seqsweep.search.workers.session import _came_too_late
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
