@@ -13,8 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
-LONG = 40  # passes of the trial that is ended in its middle
-PASSES = "training.epochs=1,1.25,1.5,1.75,40,2,2.25,2.5,2.75,3"
+LONG = 100  # passes of the trial that is ended in its middle
+PASSES = f"training.epochs=1,1.25,1.5,1.75,{LONG},2,2.25,2.5,2.75,3"
 MODEL = ["model.n_hidden=6", "model.dropout=0.2"]
 RARE = ["-m", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", *MODEL]
 SWEEP = [*RARE, "training.checkpoint_every_s=0"]

@@ -4,6 +4,8 @@ import string
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
 from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -157,7 +159,9 @@ def test_a_value_is_masked_before_it_is_cut_short():
     assert "hunter2" not in returned(long, n_values=1).reason
 
 
-def test_a_config_whose_job_has_not_begun_is_shown_as_far_as_it_is_known():
+def test_a_config_whose_job_has_not_begun_is_shown_as_far_as_it_is_known(monkeypatch):
+    setup_globals()  # as in every program of Hydra's; of its job nothing is known yet
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     config = OmegaConf.create(
         {"x": "???", "n": "${hydra:job.num}", "of": {"n": "${hydra:job.num}", "y": "???", "z": 1}}
     )
