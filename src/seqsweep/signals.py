@@ -28,6 +28,23 @@ def handled_by(handler: Callable[[], None]) -> Iterator[None]:
             signal.signal(each, previous)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Lets either signal come after this block; in the main thread, the one that is interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in BOTH}
+    try:
+        yield
+    finally:
+        for each, previous in before.items():
+            signal.signal(each, previous)
+        for number in came:
+            signal.raise_signal(number)
+
+
 class Ended:
     """That SLURM, Ray or a person ends this process, a worker, alone; for the main thread."""
 

@@ -1,7 +1,13 @@
 """An interrupt that comes where Python ignores exceptions is quiet, and not lost."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+
+from seqsweep.signals import handled_by, held_back
 
 SCRIPT = """
 import os, signal, weakref
@@ -28,3 +34,32 @@ def test_an_interrupt_inside_a_weak_references_callback_is_heeded_later_without_
     )
     assert ended.stdout.splitlines() == ["went on", "heeded"]
     assert ended.stderr == ""
+
+
+def test_a_signal_that_is_held_back_comes_once_after_the_block():
+    came = []
+    with handled_by(lambda: came.append("heard")):
+        with held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+            assert came == []
+        assert came == ["heard"]
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+    assert came == ["heard", "heard"]
+
+
+def test_in_another_thread_there_is_nothing_to_hold_back():
+    errors = []
+
+    def hold() -> None:
+        try:
+            with held_back():
+                pass
+        except ValueError as error:  # only the main thread may set handlers
+            errors.append(error)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    assert errors == []

@@ -17,6 +17,7 @@ import cloudpickle
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child, preloading
 from seqsweep.process.messages import CHECKPOINT_FOLDER, Report, Stopped
+from seqsweep.signals import held_back
 
 # Hears each report of a trial; gives True where the trial is to stop.
 OnReport = Callable[[Report], bool]
@@ -61,7 +62,7 @@ class TrialProcess:
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
         self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs))
-        with _REAPING:
+        with held_back(), _REAPING:  # half of a start would leave a process with half of its task
             self._process.start()
         theirs.close()
 
