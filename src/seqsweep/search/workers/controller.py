@@ -6,16 +6,13 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import optuna
 from hydra.core.utils import JobReturn, JobStatus
-from optuna.exceptions import StorageInternalError
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, TrackingError, UserError, first_line
 from seqsweep.outcome import INTERRUPTED, Failed
@@ -26,6 +23,7 @@ from seqsweep.search.study.records import RUN_KEY
 from seqsweep.search.study.storage import LOOK_S
 from seqsweep.search.workers.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.workers.launcher import cancel, has_jobs, seen_by_workers
+from seqsweep.search.workers.looking import looking
 from seqsweep.search.workers.spectator import Spectator
 from seqsweep.search.workers.stops import Stop, find_stop, settled
 from seqsweep.signals import handled_by, let_the_next_one_kill
@@ -75,7 +73,7 @@ class Controller:
         Raises:
             UserError: no worker can run, or they end again and again before any trial does.
         """
-        with self._display, handled_by(self._signalled), self._looking():
+        with self._display, handled_by(self._signalled), looking(self._look, every_s=LOOK_S):
             in_vain = 0
             while (stop := self._stop()) is None:
                 if self._refusal is not None or in_vain == MOST_LAUNCHES:
@@ -160,42 +158,24 @@ class Controller:
             f"{self._plan.folder / 'workers'}"
         )
 
-    @contextmanager
-    def _looking(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def look_often() -> None:
-            while not over.wait(LOOK_S):
-                self._look()
-
-        thread = threading.Thread(target=look_often, name="controller", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            self._look()
-
     def _look(self) -> None:
         """Shows what is new, fails lost trials, and passes on that the sweep is over."""
-        with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
-            if self._interrupted.is_set() and self._over_since is None:
-                tell_all(self._study, self._plan.holder, INTERRUPT)
-            fail_stale_trials(self._study)
-            self._spectator.look(self._trials())
-            if self._stop() is None or (self._running() and not self._interrupted.is_set()):
-                return
-            if self._over_since is None:
-                self._over_since = time.monotonic()
-                cancel(self._plan.launcher, only_waiting=True)
-            wait_s = LEAVE_S + self._crew.look_s
-            if not self._interrupted.is_set():  # they still have records to send
-                wait_s += self._plan.settings.tracking.wait
-            if self._is_launching and time.monotonic() - self._over_since > wait_s:
-                cancel(self._plan.launcher)
-                self._leaves = True
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if self._interrupted.is_set() and self._over_since is None:
+            tell_all(self._study, self._plan.holder, INTERRUPT)
+        fail_stale_trials(self._study)
+        self._spectator.look(self._trials())
+        if self._stop() is None or (self._running() and not self._interrupted.is_set()):
+            return
+        if self._over_since is None:
+            self._over_since = time.monotonic()
+            cancel(self._plan.launcher, only_waiting=True)
+        wait_s = LEAVE_S + self._crew.look_s
+        if not self._interrupted.is_set():  # they still have records to send
+            wait_s += self._plan.settings.tracking.wait
+        if self._is_launching and time.monotonic() - self._over_since > wait_s:
+            cancel(self._plan.launcher)
+            self._leaves = True
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     def _signalled(self) -> None:
         """Ends the sweep, at the second signal this program at once."""

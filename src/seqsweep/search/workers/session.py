@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError
 from seqsweep.outcome import (
@@ -58,6 +54,7 @@ from seqsweep.search.workers.crew import (
     why_to_end,
 )
 from seqsweep.search.workers.health import Health
+from seqsweep.search.workers.looking import looking
 from seqsweep.search.workers.room import named, says_full, with_more_room
 from seqsweep.search.workers.runner import Runner
 from seqsweep.search.workers.slots import Slot
@@ -126,7 +123,9 @@ class Session:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
         with (
             self._display,
-            handled_by(self._interrupt) if self._crew is None else self._tied(),
+            handled_by(self._interrupt)
+            if self._crew is None
+            else looking(self._look_after_the_sweep, every_s=self._crew.look_s),
             ThreadPoolExecutor(len(self._slots), "slot") as threads,
         ):
             for served in [threads.submit(self._serve, slot) for slot in self._slots]:
@@ -141,28 +140,15 @@ class Session:
         self._storage.close()
         return stop
 
-    @contextmanager
-    def _tied(self) -> Iterator[None]:
-        """Lets this worker end with its sweep while in this block."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._look_after_the_sweep, args=[over], daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def _look_after_the_sweep(self, over: threading.Event) -> None:
-        while not over.wait(self._crew.look_s):
-            with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
-                stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
-                if stop is not None:
-                    # Another sweep may have the study by now; to the own one it is all the same
-                    self._hands_back |= stop in (ORPHANED, GONE)
-                    self._budget.stop(stop)
-                    if stop.field in AT_ONCE:
-                        self._runner.interrupt.set()
+    def _look_after_the_sweep(self) -> None:
+        """Lets this worker end with its sweep."""
+        stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
+        if stop is not None:
+            # Another sweep may have the study by now; to the own one it is all the same
+            self._hands_back |= stop in (ORPHANED, GONE)
+            self._budget.stop(stop)
+            if stop.field in AT_ONCE:
+                self._runner.interrupt.set()
 
     def end_alone(self) -> None:
         """Ends this worker; what it runs others run again."""
