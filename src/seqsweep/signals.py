@@ -18,9 +18,23 @@ _interrupted = threading.Event()
 
 
 @contextmanager
-def handled_by(handler: Callable[[], None]) -> Iterator[None]:
-    """Calls `handler` at either signal while in this block; for the main thread."""
-    before = {each: signal.signal(each, lambda *_: handler()) for each in BOTH}
+def handled_by(handler: Callable[[], None], *, passes_on: bool = False) -> Iterator[None]:
+    """Calls `handler` at either signal while in this block; in the main thread, which gets them.
+
+    With `passes_on` the handler that stands outside of the block is called then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in BOTH}
+
+    def handle(number: int, frame: Any) -> None:
+        handler()
+        if passes_on:
+            before[number](number, frame)
+
+    for each in BOTH:
+        signal.signal(each, handle)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from seqsweep.errors import SearchError, TrackingError, UserError, first_line
-from seqsweep.outcome import INTERRUPTED, Failed
+from seqsweep.outcome import Failed
 from seqsweep.search.plan import Plan
 from seqsweep.search.report.display import Display
 from seqsweep.search.study.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
@@ -25,14 +25,13 @@ from seqsweep.search.workers.crew import Crew, send_what_workers_left, tell_all,
 from seqsweep.search.workers.launcher import cancel, has_jobs, seen_by_workers
 from seqsweep.search.workers.looking import looking
 from seqsweep.search.workers.spectator import Spectator
-from seqsweep.search.workers.stops import Stop, find_stop, settled
+from seqsweep.search.workers.stops import INTERRUPT, Stop, find_stop, settled
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.tracking import HURRY_S, Tracking
 
 MOST_LAUNCHES = 3  # in a row of which no trial comes to an end
 LEAVE_S = 15.0  # in which workers that have nothing left to do end by themselves
 QUIET = 3  # looks at a study that has no running trial, after which no worker is left
-INTERRUPT = Stop("interrupt", INTERRUPTED, is_failure=True)
 
 # Starts the workers and waits for them; gives what each of them came to.
 Launch = Callable[[], Sequence[JobReturn]]

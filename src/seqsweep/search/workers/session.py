@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -34,7 +33,6 @@ from seqsweep.search.report.best import Front
 from seqsweep.search.report.display import Display
 from seqsweep.search.space.parameter import Value
 from seqsweep.search.space.points import PointSampler
-from seqsweep.search.study.holder import Holder
 from seqsweep.search.study.past import SILENT, TRIES, WORKER, run_again
 from seqsweep.search.study.quota import AllTakenError
 from seqsweep.search.study.records import RUN_KEY
@@ -46,7 +44,6 @@ from seqsweep.search.study.study import (
 )
 from seqsweep.search.workers.budget import Budget
 from seqsweep.search.workers.crew import (
-    GONE,
     ORPHANED,
     Crew,
     flush,
@@ -58,8 +55,7 @@ from seqsweep.search.workers.looking import looking
 from seqsweep.search.workers.room import named, says_full, with_more_room
 from seqsweep.search.workers.runner import Runner
 from seqsweep.search.workers.slots import Slot
-from seqsweep.search.workers.stops import RETRY_OF, Stop, is_feasible, settled
-from seqsweep.signals import handled_by, let_the_next_one_kill
+from seqsweep.search.workers.stops import INTERRUPT, RETRY_OF, Stop, is_feasible, settled
 from seqsweep.tracking import HURRY_S, open_tracking
 
 if TYPE_CHECKING:
@@ -93,7 +89,6 @@ class Session:
         self._settings = settings = plan.settings
         self._crew = crew = worker.crew
         self._slots = slots
-        self._hands_back = False  # what it runs, when only this worker is ended
         pruner = make_pruner(settings.pruner)
         self._prunes = can_prune(pruner)
         self._storage = storage = plan.connect(self._on_lost, total=crew and plan.n_trials)
@@ -117,15 +112,12 @@ class Session:
         self._tracking.tell(self._display.note)
         self._front = Front(self._study)
         self._suggesting = threading.Lock()
-        self._next_heed = 0.0
 
     def run(self) -> Stop:
         """Runs the study's trials, a thread for each slot; says what ended the sweep."""
         with (
             self._display,
-            handled_by(self._interrupt)
-            if self._crew is None
-            else looking(self._look_after_the_sweep, every_s=self._crew.look_s),
+            looking(self._look, every_s=self._crew.look_s if self._crew else LOOK_S),
             ThreadPoolExecutor(len(self._slots), "slot") as threads,
         ):
             for served in [threads.submit(self._serve, slot) for slot in self._slots]:
@@ -140,21 +132,24 @@ class Session:
         self._storage.close()
         return stop
 
-    def _look_after_the_sweep(self) -> None:
-        """Lets this worker end with its sweep."""
-        stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
-        if stop is not None:
-            # Another sweep may have the study by now; to the own one it is all the same
-            self._hands_back |= stop in (ORPHANED, GONE)
-            self._budget.stop(stop)
-            if stop.field in AT_ONCE:
-                self._runner.interrupt.set()
+    def interrupt(self, *, hands_back: bool = False) -> None:
+        """Ends the session with what it runs, which others run again where it `hands_back`."""
+        self._end(INTERRUPT, hands_back=hands_back)
 
-    def end_alone(self) -> None:
-        """Ends this worker; what it runs others run again."""
-        self._hands_back = True
-        self._budget.stop(Stop("interrupt", INTERRUPTED, is_failure=True))
-        self._runner.interrupt.set()
+    def _look(self) -> None:
+        """Lets the session end with its sweep."""
+        stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
+        if stop is None:
+            return
+        if stop.field in AT_ONCE:
+            # Another sweep may have the study by now; to the own one it is all the same
+            self._end(stop, hands_back=stop == ORPHANED or stop.field == "grace_period")
+        else:
+            self._budget.stop(stop)
+
+    def _end(self, stop: Stop, *, hands_back: bool) -> None:
+        self._runner.interrupt.set(hands_back=hands_back)  # first, as the budget may wait
+        self._budget.stop(stop)
 
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
@@ -181,7 +176,9 @@ class Session:
             return False
         except SlotGone:
             return False
-        except (TrialLost, AllTakenError):
+        except TrialLost:
+            self._look()  # another sweep may have taken it, with the study
+        except AllTakenError:
             pass
         except Exception as error:
             if not _came_too_late(error):
@@ -196,9 +193,6 @@ class Session:
             self._display.note(
                 f"{what} reported by trial {trial.number}: the pruner cannot judge it"
             )
-        if self._crew is None and time.monotonic() > self._next_heed:
-            self._next_heed = time.monotonic() + LOOK_S
-            self._heed_another_sweep()
         self._budget.give_back()
         if not self._budget.take():
             study.stop()
@@ -247,7 +241,6 @@ class Session:
             )
         if is_lost:
             self._close(trial, outcome)
-            self._heed_another_sweep()
             raise TrialLost
         match outcome:
             case Completed(values):
@@ -277,7 +270,7 @@ class Session:
 
     def _retry(self, trial: FrozenTrial, outcome: Outcome) -> bool:
         """Lets a failed trial's values wait to be tried again; says whether it does."""
-        is_handed_back = self._hands_back and outcome == Failed(INTERRUPTED)
+        is_handed_back = self._runner.interrupt.hands_back and outcome == Failed(INTERRUPTED)
         if isinstance(outcome, DeviceFailed) or is_handed_back:
             run_again(self._study, trial)
             return True
@@ -298,21 +291,6 @@ class Session:
             self._budget.stop(Stop("storage", says, is_failure=True))
         return outcome
 
-    def _heed_another_sweep(self) -> None:
-        """Ends this sweep where another one goes on with its study."""
-        holder = Holder.read(self._study.user_attrs)
-        if holder is None or holder.token != self._plan.holder.token:
-            where = f" on the host {holder.host}" if holder else ""
-            self._budget.stop(
-                Stop(
-                    "grace_period",
-                    f"another sweep went on with {self._plan.study_name}{where}, as this one was "
-                    f"not heard of for longer than {self._settings.grace_period} s",
-                    is_failure=True,
-                )
-            )
-            self._runner.interrupt.set()
-
     def _on_lost(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Lets a trial be run again that Optuna has failed; of each, one worker hears once."""
         run_again(study, trial)
@@ -332,12 +310,6 @@ class Session:
         """Gives all trials; those whose worker is dead have failed by then."""
         fail_stale_trials(self._study)
         return self._trials()
-
-    def _interrupt(self) -> None:
-        """Ends the running trials; the next signal ends the program."""
-        let_the_next_one_kill()
-        self._budget.stop(Stop("interrupt", INTERRUPTED, is_failure=True))
-        self._runner.interrupt.set()
 
 
 def _sampler_of(plan: Plan, study: optuna.Study, n_slots: int, crew: Crew | None) -> BaseSampler:
