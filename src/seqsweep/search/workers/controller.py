@@ -20,7 +20,7 @@ from seqsweep.search.plan import Plan
 from seqsweep.search.report.display import Display
 from seqsweep.search.study.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
 from seqsweep.search.study.records import RUN_KEY
-from seqsweep.search.study.storage import LOOK_S
+from seqsweep.search.study.store.base import LOOK_S
 from seqsweep.search.workers.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.workers.launcher import cancel, has_jobs, seen_by_workers
 from seqsweep.search.workers.looking import looking

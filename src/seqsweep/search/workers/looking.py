@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import SQLAlchemyError
+from seqsweep.search.study.store.base import STORE_ERRORS
 
 
 @contextmanager
@@ -24,7 +23,7 @@ def looking(look: Callable[[], None], *, every_s: float) -> Iterator[None]:
             look_once()
 
     def look_once() -> None:
-        with contextlib.suppress(StorageInternalError, SQLAlchemyError):
+        with contextlib.suppress(*STORE_ERRORS):
             look()
 
     thread = threading.Thread(target=look_often, name="looking", daemon=True)

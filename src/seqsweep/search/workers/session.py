@@ -34,9 +34,8 @@ from seqsweep.search.report.display import Display
 from seqsweep.search.space.parameter import Value
 from seqsweep.search.space.points import PointSampler
 from seqsweep.search.study.past import SILENT, TRIES, WORKER, run_again
-from seqsweep.search.study.quota import AllTakenError
 from seqsweep.search.study.records import RUN_KEY
-from seqsweep.search.study.storage import LOOK_S, why_it_failed
+from seqsweep.search.study.store.base import LOOK_S, AllTakenError, why_it_failed
 from seqsweep.search.study.study import (
     can_prune,
     make_pruner,
