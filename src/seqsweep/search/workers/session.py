@@ -147,8 +147,9 @@ class Session:
             self._budget.stop(stop)
 
     def _end(self, stop: Stop, *, hands_back: bool) -> None:
-        self._runner.interrupt.set(hands_back=hands_back)  # first, as the budget may wait
-        self._budget.stop(stop)
+        self._runner.interrupt.set(hands_back=hands_back)
+        self._storage.hurry()
+        self._budget.stop(stop)  # last, as it may wait for who asks the store
 
     def _serve(self, slot: Slot) -> None:
         """Lets one slot run trials for as long as the budget gives leave."""
@@ -157,6 +158,8 @@ class Session:
             while has_leave:
                 has_leave = self._optimize(slot)
         except Exception as error:
+            if self._budget.stopped_by == INTERRUPT:  # the next sweep finds what is not written
+                return
             says = f"the store failed: {why_it_failed(error)}"
             stop = Stop("storage", says, is_failure=True)
             self._budget.stop(stop)

@@ -60,8 +60,8 @@ class Worker:
     def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
         """Runs trials beside other workers; what it writes is in `folder`.
 
-        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds. At home
-        signals are the sweep's to answer too, after this worker, whose trials they may have ended.
+        Without a `number` nobody has launched it but a person. At home a signal is the sweep's to
+        answer too, after this worker, whose trials it may have ended.
         """
         _keep_quiet()
         keep_out_of_logs()
@@ -70,7 +70,7 @@ class Worker:
             session = Session(self, self.crew.slots(self.plan, number), console, folder)
             with handled_by(session.interrupt, passes_on=True):
                 return session.run()
-        with ended_by_its_host(by_ctrl_c=number is None) as ended:
+        with ended_by_its_host() as ended:
             settle_in(self.plan, self.crew, folder)
             session = Session(self, self.crew.slots(self.plan, number), console, folder)
             ended.calls(partial(session.interrupt, hands_back=True))

@@ -263,23 +263,19 @@ def test_squeue_is_asked_for_the_jobs_of_this_sweep_alone(monkeypatch, shown):
 
 
 class TestTheEndOfOneWorker:
-    def heard(self, number: int, *, by_ctrl_c: bool = False) -> int:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_comes_by_either_signal(self, number):
         calls = []
-        with ended_by_its_host(by_ctrl_c=by_ctrl_c) as ended:
+        with ended_by_its_host() as ended:
             ended.calls(lambda: calls.append(number))
             signal.raise_signal(number)
-        return len(calls)
-
-    def test_comes_by_sigterm_but_by_ctrl_c_only_where_a_person_started_it(self):
-        assert self.heard(signal.SIGTERM) == 1
-        assert self.heard(signal.SIGINT) == 0
-        assert self.heard(signal.SIGINT, by_ctrl_c=True) == 1
+        assert calls == [number]
 
     def test_by_a_time_limit_is_told_to_the_launcher_once_the_worker_is_done(self):
         order = []
         before = signal.signal(TIME_IS_UP, lambda *_: order.append("submitit"))
         try:
-            with ended_by_its_host(by_ctrl_c=False) as ended:
+            with ended_by_its_host() as ended:
                 ended.calls(lambda: order.append("worker"))
                 signal.raise_signal(TIME_IS_UP)
                 order.append("done")
@@ -288,7 +284,7 @@ class TestTheEndOfOneWorker:
         assert order == ["worker", "done", "submitit"]
 
     def test_before_it_has_begun_ends_the_process(self):
-        with pytest.raises(SystemExit), ended_by_its_host(by_ctrl_c=False):
+        with pytest.raises(SystemExit), ended_by_its_host():
             signal.raise_signal(signal.SIGTERM)
 
 

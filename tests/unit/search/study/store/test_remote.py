@@ -144,6 +144,23 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monke
     assert study.get_trials() == []
 
 
+def test_a_program_that_is_to_end_waits_for_a_server_no_longer_than_some_seconds(
+    study, server, monkeypatch
+):
+    monkeypatch.setattr(remote, "HURRY_S", 0.5)
+    server.stop()
+    try:
+        told = threading.Timer(1, backend(study).hurry)
+        told.start()
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            backend(study).get_trial(1)
+        assert 1 <= time.monotonic() - began < 10
+        told.join()
+    finally:
+        server.start()
+
+
 def test_a_server_that_stays_away_is_waited_for_once_whatever_is_asked_then(
     study, server, monkeypatch, caplog
 ):
