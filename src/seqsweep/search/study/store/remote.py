@@ -109,7 +109,7 @@ class RemoteDatabase(Database):
             try:
                 result = ask()
             except Exception as error:
-                if not _passes(error) or self._is_out_of_patience(began):
+                if not self._passes(error) or self._is_out_of_patience(began):
                     raise
                 tries += 1
                 if tries > 1:  # once, it may have been no more than a deadlock
@@ -119,6 +119,16 @@ class RemoteDatabase(Database):
             else:
                 self._away_since, self._is_told = None, False
                 return result
+
+    def _passes(self, error: Exception) -> bool:
+        """Says whether it is of a server that is away, starts, or has cut or undone a transaction.
+
+        SQLAlchemy leaves the driver's own errors as they are where a connection is given back.
+        """
+        driver = self.engine.dialect.dbapi
+        kinds = (OperationalError, InterfaceError, NoConnectionError)
+        kinds += (driver.OperationalError, driver.InterfaceError)
+        return any(isinstance(each, kinds) for each in causes(error))
 
     def _is_out_of_patience(self, began: float) -> bool:
         now = time.monotonic()
@@ -132,12 +142,6 @@ class RemoteDatabase(Database):
             self._is_told = True
             why = first_line(error.__cause__ or error)
             logging.getLogger(__name__).warning("hydra.sweeper.storage is away: %s", why)
-
-
-def _passes(error: Exception) -> bool:
-    """Says whether it is of a server that is away, starts, or has cut or undone a transaction."""
-    kinds = (OperationalError, InterfaceError, NoConnectionError)
-    return any(isinstance(each, kinds) for each in causes(error))
 
 
 def _repeatable(method: Callable[..., Result]) -> Callable[..., Result]:

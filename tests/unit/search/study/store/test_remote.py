@@ -130,6 +130,21 @@ def test_trials_of_many_threads_wait_for_a_server_that_is_away(study, server):
     assert all(len(trial.intermediate_values) == 5 for trial in completed)
 
 
+def test_a_connection_that_is_cut_as_it_is_given_back_loses_nothing(study, monkeypatch):
+    dialect = backend(study).engine.dialect
+    reset = dialect.reset_isolation_level
+
+    def cut(connection) -> None:
+        monkeypatch.setattr(dialect, "reset_isolation_level", reset)
+        connection.close()
+        raise dialect.dbapi.OperationalError("the connection was reset")
+
+    study.ask()
+    monkeypatch.setattr(dialect, "reset_isolation_level", cut)
+    assert len(study.get_trials()) == 1
+    assert dialect.reset_isolation_level is reset
+
+
 def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monkeypatch):
     monkeypatch.setattr(remote, "PATIENCE_S", 0.5)
     server.stop()
