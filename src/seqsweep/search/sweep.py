@@ -22,6 +22,7 @@ from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, O
 from seqsweep.process.result import raised
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.plan import Plan
+from seqsweep.search.planning import make_plan
 from seqsweep.search.report.announce import say_begin, say_where
 from seqsweep.search.report.best import best_trials, evaluate_best, mark_best, once
 from seqsweep.search.report.findings.found import Found
@@ -35,6 +36,7 @@ from seqsweep.search.report.results import (
     write_results,
 )
 from seqsweep.search.settings import Settings
+from seqsweep.search.study.begin import begin, open_store
 from seqsweep.search.study.holder import let_go
 from seqsweep.search.study.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.study.records import RUN_KEY
@@ -73,7 +75,7 @@ def run_or_exit(
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
-            plan = Plan.make(read, arguments, hydra_context, task_function, config)
+            plan = make_plan(read, arguments, hydra_context, task_function, config)
             if read.dry_run:
                 show_plan(Terminal(), plan)
                 return
@@ -109,7 +111,7 @@ def run(plan: Plan, console: Console) -> int:
     Raises:
         UserError: a store or a folder cannot be used.
     """
-    storage = plan.open_storage()
+    storage = open_store(plan)
     if plan.launcher.is_basic:
         warm_up(plan, plan.folder)  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
@@ -118,7 +120,7 @@ def run(plan: Plan, console: Console) -> int:
             raise TrackingError(unsent)
         gc.freeze()  # all that is imported by now stays
         gc.enable()
-        study = plan.begin(storage)
+        study = begin(plan, storage)
     sweep_run = _open_run(plan, study, tracking)
     stop: Stop | None = None
     outcome: Outcome = Failed("the sweep itself failed")
