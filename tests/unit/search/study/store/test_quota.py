@@ -23,9 +23,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def connect(tmp_path):
+def connect(place):
     """Loads the study as one more worker would, with a store of its own."""
-    place = str(tmp_path / "studies.db")
     optuna.create_study(study_name="swept", storage=open_storage(place, grace_period=60))
 
     def load(total: int | None = TOTAL) -> optuna.Study:
