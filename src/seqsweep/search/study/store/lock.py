@@ -15,7 +15,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 
 DEAD_S = 30.0  # that a lock is held, after which its holder counts as dead; one holds it for ms
 PATIENCE_S = 120.0  # that a lock is waited for
-PAUSES_S = (0.001, 0.1)  # between two tries: the first, and the longest
+PAUSES_S = (0.001, 0.05)  # between two tries: the first, and the longest
 Identity: TypeAlias = "tuple[int, int]"  # what tells one link from the next of the same name
 
 
