@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from seqsweep.errors import SearchError, UserError
 from seqsweep.search.report.display import show_params
 from seqsweep.search.report.intervals import Interval, by_seed, interval, paired
-from seqsweep.search.study.store.opening import open_storage
+from seqsweep.search.study.store.opening import open_to_read
 from seqsweep.search.study.study import silence_optuna
 from seqsweep.stores import file_of_studies
 
@@ -51,7 +51,7 @@ def repeated(store: str, study: str, number: str) -> FrozenTrial:
     file = file_of_studies(store)
     if file is not None and not file.is_file():
         raise SearchError(f"{store} does not exist: the file of the studies is expected")
-    storage = open_storage(store, grace_period=60)
+    storage = open_to_read(store)
     try:
         trials = optuna.load_study(study_name=study, storage=storage).trials
     except KeyError as error:
