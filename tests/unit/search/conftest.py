@@ -1,6 +1,7 @@
 """Settings of a sweep, as they are where nothing is set, and stores of each kind."""
 
 import os
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,6 +14,8 @@ from hydra_plugins.seqsweep_sweeper import OPTIONS, SeqsweepSweeperConf
 from seqsweep.search.settings import Settings
 from seqsweep.search.study.store.base import Store
 from seqsweep.search.study.store.database import Database
+
+SERVERS = ("postgres", "mariadb")
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +34,20 @@ def settings() -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture(params=["sqlite", "journal", pytest.param("postgresql", marks=pytest.mark.cluster)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "journal",
+        *(pytest.param(each, marks=pytest.mark.cluster) for each in SERVERS),
+    ]
+)
 def place(request, tmp_path) -> str:
     """Where an empty store of studies is, of each kind."""
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")
     if request.param == "journal":
         return f"journal:///{tmp_path}/studies.journal"
-    return request.getfixturevalue("database")()
+    return request.getfixturevalue(request.param).create(f"of_{uuid.uuid4().hex}")
 
 
 @pytest.fixture

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
+
+GONE = (errno.ENOENT, errno.ESTALE)  # the second by NFS, of a file that another host has removed
 
 
 class Beats:
@@ -37,8 +40,11 @@ class Beats:
         folder, found = self._of(study_id), {}
         with contextlib.suppress(FileNotFoundError):
             for file in [each for each in folder.iterdir() if each.name.isdecimal()]:
-                with contextlib.suppress(FileNotFoundError):  # its trial has just ended
+                try:
                     found[int(file.name)] = _written(file)
+                except OSError as error:
+                    if error.errno not in GONE:  # its trial has just ended
+                        raise
         return found
 
     def last_of_any(self, study_id: int) -> float:

@@ -45,6 +45,10 @@ class Journal(Store, JournalStorage):
         JournalStorage.__init__(self, JournalFile(file))
         self._thread_lock = threading.RLock()  # Optuna's own methods are called within it
 
+    def hurry(self) -> None:
+        """Says that the program is to end; may be called by a signal's handler."""
+        self._backend.hurry()
+
     def close(self) -> None:
         """Closes nothing: the file is open only while it is read or written."""
 

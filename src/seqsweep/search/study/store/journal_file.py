@@ -37,6 +37,10 @@ class JournalFile(JournalFileBackend):
             with failing(self._file):
                 self._lock.release()
 
+    def hurry(self) -> None:
+        """Says that the program is to end, and waits for no lock for long any more."""
+        self._lock.is_hurried = True
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends lines, and waits for the disk to have them."""
         with self.alone(), failing(self._file):

@@ -14,7 +14,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages.journal._file import BaseJournalFileLock
 
 DEAD_S = 30.0  # that a lock is held, after which its holder counts as dead; one holds it for ms
-PATIENCE_S = 120.0  # that a lock is waited for
+PATIENCE_S = 120.0  # that one holder is waited for, where its lock cannot be broken
+HURRY_S = 4.0  # that any is waited for, where the program is to end
 PAUSES_S = (0.001, 0.05)  # between two tries: the first, and the longest
 Identity: TypeAlias = "tuple[int, int]"  # what tells one link from the next of the same name
 
@@ -34,13 +35,14 @@ class LinkLock(BaseJournalFileLock):
         self._link = journal.with_name(f"{journal.name}.lock")
         self._depth = 0
         self._own: Identity | None = None
+        self.is_hurried = False  # the program is to end
 
     def acquire(self) -> bool:
         """Waits for the lock.
 
         Raises:
             OSError: the file system has no symbolic links, or the folder cannot be written.
-            StorageInternalError: it was held for longer than `PATIENCE_S`.
+            StorageInternalError: it was held for longer than that is waited for.
         """
         if self._depth == 0:
             self._take()
@@ -67,8 +69,11 @@ class LinkLock(BaseJournalFileLock):
                 seen, since = found, now
             elif found is not None and now - since > DEAD_S:
                 self._break(found)
-            if now - began > PATIENCE_S:
-                raise StorageInternalError(f"{self._link} was held for {PATIENCE_S:.0f} s")
+            if now - since > PATIENCE_S or (self.is_hurried and now - began > HURRY_S):
+                raise StorageInternalError(
+                    f"{self._link} was held for {now - began:.0f} s; where no program uses the "
+                    "journal any more, delete it"
+                )
             time.sleep(random.uniform(0, pause))
             pause = min(2 * pause, longest)
 

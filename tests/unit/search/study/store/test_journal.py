@@ -230,6 +230,20 @@ def test_a_lock_that_never_comes_free_is_told(file, monkeypatch):
         open_storage(f"journal:///{file}", grace_period=60)
 
 
+def test_a_program_that_is_to_end_waits_for_a_lock_no_longer_than_some_seconds(
+    study, file, monkeypatch
+):
+    monkeypatch.setattr(lock, "HURRY_S", 0.3)
+    file.with_name("studies.journal.lock").symlink_to("studies.journal")
+    told = threading.Timer(0.5, study._storage.hurry)
+    told.start()
+    began = time.monotonic()
+    with pytest.raises(StorageInternalError, match="was held for"):
+        study.set_user_attr("key", 1)
+    assert 0.5 <= time.monotonic() - began < 10
+    told.join()
+
+
 def test_a_program_of_optunas_own_may_write_at_the_same_time(study, optunas):
     theirs = optunas()
 
