@@ -23,6 +23,7 @@ from seqsweep.search.workers.jobs import Jobs
 from seqsweep.search.workers.launcher import Kind
 from seqsweep.search.workers.slots import Slot
 from seqsweep.secrets import masked_yaml
+from seqsweep.stores import file_of_studies
 from seqsweep.tracking.provenance import git_tags
 
 STOPS = ("timeout", "target", "patience", "max_failures", "max_failure_rate")
@@ -90,9 +91,8 @@ class Plan:
     def places(self) -> list[Path]:
         """The folders that the sweep writes."""
         tracking = Path(self.settings.tracking.dir).expanduser().absolute()
-        place = self.settings.storage or ""
-        stores = [] if "://" in place else [Path(place).expanduser().absolute().parent]
-        return [self.folder, tracking, *stores]
+        store = file_of_studies(self.settings.storage) if self.settings.storage else None
+        return [self.folder, tracking, *([] if store is None else [store.parent])]
 
     def connect(self, on_lost: OnLost | None = None, *, total: int | None = None) -> Store:
         """Opens the store, whose place is known; of `total` trials none begins beyond them.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from seqsweep.errors import SearchError, UserError
 from seqsweep.search.study.store.base import ACCEPTED, OnLost, Store, store_error
 from seqsweep.search.study.store.connecting import open_remote
+from seqsweep.search.study.store.journal import open_journal, read_journal
 from seqsweep.search.study.store.sqlite import open_sqlite, read_sqlite
-from seqsweep.stores import sqlite_file, sqlite_url
+from seqsweep.stores import file_of_studies, journal_file, sqlite_url
 
 SECONDS = 60  # a grace period that reading does not use: each study's holder has its own
 
@@ -33,9 +35,12 @@ def open_storage(
             f"hydra.sweeper.storage begins as a URL does, but goes on without //: {ACCEPTED}"
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    open_it = open_sqlite if is_sqlite(url) else open_remote
+    if (journal := journal_file(place)) is not None:
+        open_it = partial(open_journal, journal)
+    else:
+        open_it = partial(open_sqlite if is_sqlite(url) else open_remote, url)
     try:
-        return open_it(url, grace_period=grace_period, on_lost=on_lost, total=total)
+        return open_it(grace_period=grace_period, on_lost=on_lost, total=total)
     except UserError:
         raise
     except Exception as error:  # drivers and SQLAlchemy raise what they like
@@ -49,7 +54,7 @@ def open_to_read(place: str) -> Store:
         NoStudiesError: it holds none.
         SearchError: there is no store.
     """
-    file = sqlite_file(place)
+    file = file_of_studies(place)
     if file is None:
         return open_remote(place, grace_period=SECONDS, makes_tables=False)
     if not file.is_file():
@@ -57,7 +62,8 @@ def open_to_read(place: str) -> Store:
             f"there is no store of studies at {file}: the first sweep makes it, as python "
             "src/run.py -m sweep does; or name another, as --storage=FILE"
         )
-    return read_sqlite(file, grace_period=SECONDS)
+    read_it = read_sqlite if journal_file(place) is None else read_journal
+    return read_it(file, grace_period=SECONDS)
 
 
 def is_sqlite(place: str) -> bool:
