@@ -9,6 +9,7 @@ import typer
 from seqsweep.cli.best import best
 from seqsweep.cli.compare import compare
 from seqsweep.cli.doctor import doctor
+from seqsweep.cli.proxy import proxy
 from seqsweep.cli.status import status
 from seqsweep.cli.worker import worker
 from seqsweep.errors import UserError
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, best, compare, doctor, worker):
+for command in (status, best, compare, doctor, worker, proxy):
     app.command()(command)
 
 

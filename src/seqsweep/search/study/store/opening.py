@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from seqsweep.errors import SearchError, UserError
+from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.study.store.base import ACCEPTED, OnLost, Store, store_error
 from seqsweep.search.study.store.connecting import open_remote
 from seqsweep.search.study.store.sqlite import open_sqlite, read_sqlite
@@ -33,9 +38,8 @@ def open_storage(
             f"hydra.sweeper.storage begins as a URL does, but goes on without //: {ACCEPTED}"
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    open_it = open_sqlite if is_sqlite(url) else open_remote
     try:
-        return open_it(url, grace_period=grace_period, on_lost=on_lost, total=total)
+        return _opens(url)(url, grace_period=grace_period, on_lost=on_lost, total=total)
     except UserError:
         raise
     except Exception as error:  # drivers and SQLAlchemy raise what they like
@@ -51,13 +55,37 @@ def open_to_read(place: str) -> Store:
     """
     file = sqlite_file(place)
     if file is None:
-        return open_remote(place, grace_period=SECONDS, makes_tables=False)
+        return _opens(place, makes_tables=False)(place, grace_period=SECONDS)
     if not file.is_file():
         raise SearchError(
             f"there is no store of studies at {file}: the first sweep makes it, as python "
             "src/run.py -m sweep does; or name another, as --storage=FILE"
         )
     return read_sqlite(file, grace_period=SECONDS)
+
+
+def _opens(url: str, *, makes_tables: bool = True) -> Callable[..., Store]:
+    if is_sqlite(url):
+        return open_sqlite
+    if url.startswith("grpc://"):
+        return with_grpc("proxy").open_proxy
+    return partial(open_remote, makes_tables=makes_tables)
+
+
+def with_grpc(module: str) -> ModuleType:
+    """Imports the module `proxy` or `serving` of this package.
+
+    Raises:
+        SearchError: gRPC is not installed.
+    """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # else it writes on the screen at a fork
+    try:
+        return import_module(f"seqsweep.search.study.store.{module}")
+    except ImportError as error:
+        raise SearchError(
+            "hydra.sweeper.storage=grpc://… and seqsweep proxy need packages that are missing "
+            f"({first_line(error)}): pip install grpcio protobuf, or the extra grpc of seqsweep"
+        ) from error
 
 
 def is_sqlite(place: str) -> bool:
