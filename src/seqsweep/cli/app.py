@@ -17,7 +17,8 @@ from seqsweep.secrets import keep_out_of_logs
 
 app = typer.Typer(
     name="seqsweep",
-    help="Looks at sweeps, and at whether this machine can run them; worker joins one.",
+    help="Looks at sweeps, and at whether this machine can run them; worker joins one,"
+    " proxy serves their store to many.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
