@@ -11,7 +11,8 @@ until none is left; a trial that two of them got was claimed twice.
 
 SQLite            with a write-ahead log and transactions that begin IMMEDIATE: what seqsweep opens
 SQLite, Optuna's  the same file format as Optuna alone opens it
-journal file      Optuna's JournalStorage, with its default lock
+journal file      Optuna's JournalStorage with heartbeats and the lock of ours: what seqsweep opens
+journal, Optuna's  the same as Optuna alone opens it, with its default lock
 PostgreSQL        what seqsweep opens, and what Optuna alone does; a private server on 127.0.0.1
 gRPC proxy        `seqsweep proxy` before the same PostgreSQL, and Optuna's run_grpc_proxy_server
 
@@ -57,7 +58,8 @@ optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(os.env
 OPENS: dict[str, Callable[[str], BaseStorage]] = {
     "SQLite": lambda place: open_storage(place, grace_period=GRACE_S),
     "SQLite, Optuna's": lambda place: RDBStorage(f"sqlite:///{place}"),
-    "journal file": lambda place: JournalStorage(JournalFileBackend(place)),
+    "journal file": lambda place: open_storage(f"journal:///{place}", grace_period=GRACE_S),
+    "journal, Optuna's": lambda place: JournalStorage(JournalFileBackend(place)),
     "PostgreSQL": lambda place: open_storage(place, grace_period=GRACE_S),
     "PostgreSQL, Optuna's": lambda place: RDBStorage(place),
     "gRPC proxy": lambda place: open_storage(f"grpc://{place}", grace_period=GRACE_S),

@@ -41,6 +41,12 @@ ELSEWHERE = {
     "python src/run.py -m sweep hydra.sweeper.storage=grpc://10.0.0.5:13000"
     " tracking.uri=http://db:5000": "likewise",
     "pip install grpcio protobuf": "the tests' environment has them",
+    "python src/run.py -m sweep hydra/launcher=submitit_slurm hydra.sweeper.n_workers=8"
+    " hydra.sweeper.storage=journal:////shared/studies.journal tracking=none": (
+        "it needs SLURM: tests/cluster/test_journal.py does so by joblib"
+    ),
+    "python src/run.py -m sweep hydra.sweeper.storage=journal:////shared/studies.journal"
+    " tracking=none": "it would write outside of the project: tests/cli/test_journal.py",
     "export PGPASSWORD=the-password": "a variable of such a command",
     "pip install 'psycopg[binary]'": "a driver of others",
     "pip install optuna-dashboard": "a program of others",

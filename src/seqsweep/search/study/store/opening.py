@@ -13,8 +13,9 @@ from types import ModuleType
 from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.study.store.base import ACCEPTED, OnLost, Store, store_error
 from seqsweep.search.study.store.connecting import open_remote
+from seqsweep.search.study.store.journal import open_journal, read_journal
 from seqsweep.search.study.store.sqlite import open_sqlite, read_sqlite
-from seqsweep.stores import sqlite_file, sqlite_url
+from seqsweep.stores import file_of_studies, journal_file, sqlite_url
 
 SECONDS = 60  # a grace period that reading does not use: each study's holder has its own
 
@@ -39,7 +40,9 @@ def open_storage(
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
     try:
-        return _opens(url)(url, grace_period=grace_period, on_lost=on_lost, total=total)
+        journal = journal_file(place)
+        open_it = partial(_opens(url), url) if journal is None else partial(open_journal, journal)
+        return open_it(grace_period=grace_period, on_lost=on_lost, total=total)
     except UserError:
         raise
     except Exception as error:  # drivers and SQLAlchemy raise what they like
@@ -53,7 +56,7 @@ def open_to_read(place: str) -> Store:
         NoStudiesError: it holds none.
         SearchError: there is no store.
     """
-    file = sqlite_file(place)
+    file = file_of_studies(place)
     if file is None:
         return _opens(place, makes_tables=False)(place, grace_period=SECONDS)
     if not file.is_file():
@@ -61,7 +64,8 @@ def open_to_read(place: str) -> Store:
             f"there is no store of studies at {file}: the first sweep makes it, as python "
             "src/run.py -m sweep does; or name another, as --storage=FILE"
         )
-    return read_sqlite(file, grace_period=SECONDS)
+    read_it = read_sqlite if journal_file(place) is None else read_journal
+    return read_it(file, grace_period=SECONDS)
 
 
 def _opens(url: str, *, makes_tables: bool = True) -> Callable[..., Store]:

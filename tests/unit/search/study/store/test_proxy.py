@@ -475,9 +475,10 @@ class TestWhatCannotBeServed:
         with pytest.raises(SearchError, match=r"cannot be listened at: .*Address already in use; "):
             self.serve(file, "127.0.0.1", server.port)
 
-    def test_is_another_proxy(self, server):
-        with pytest.raises(SearchError, match="cannot stand behind a proxy: the path of an SQLite"):
-            self.serve(server.address, "127.0.0.1", 0)
+    def test_is_another_proxy_or_a_journal(self, server, tmp_path):
+        for place in (server.address, f"journal:///{tmp_path}/studies.journal"):
+            with pytest.raises(SearchError, match="cannot stand behind a proxy: the path of an S"):
+                self.serve(place, "127.0.0.1", 0)
 
 
 @pytest.mark.cluster

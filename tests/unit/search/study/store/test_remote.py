@@ -330,7 +330,7 @@ class TestWhatCannotBeOpened:
         ("place", "says"),
         [
             ("mysql://sweep@127.0.0.1/studies", "write mysql+pymysql://"),
-            ("journal:///studies.log", "which is no database that we know"),
+            ("redis:///studies", "which is no database that we know"),
             ("postgres://sweep@127.0.0.1/studies", "accepted are the path of an SQLite file"),
             ("postgresql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),
             ("mysql+pymysql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),
