@@ -31,6 +31,7 @@ from seqsweep.process.channel import (
     interrupt_current,
     open_current,
 )
+from seqsweep.process.copying import copy_by_pickle
 from seqsweep.process.messages import CHECKPOINT_FOLDER, OUTPUT_FILE, Stopped
 from seqsweep.process.result import raised, returned
 from seqsweep.secrets import keep_out_of_logs
@@ -124,7 +125,8 @@ def _write_output_to(path: Path) -> None:
 
 def _run(job: Job) -> Outcome | Stopped:
     function, hydra_context = _unpack(job.app)
-    HydraConfig.instance().cfg = job.config  # `run_job` sets a copy, which takes its time
+    copy_by_pickle()
+    HydraConfig.instance().set_config(job.config)
     keep_out_of_logs()
     files = HydraFiles()
     files.write(job.config, job.folder)
