@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -158,6 +159,7 @@ def _unpack(app: bytes) -> tuple[Callable[[DictConfig], Any], HydraContext]:
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     """Calls the task so that to Hydra a stopped job is a completed one, an exit a failed one."""
+    gc.enable()  # off since before the fork
     try:
         return function(config)
     except TrialPruned:
