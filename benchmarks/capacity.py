@@ -37,8 +37,8 @@ from rich.console import Console
 from rich.table import Table
 from stores import GRACE_S, SPACE, be_quiet
 
-from seqsweep.search.study.opening import open_storage
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import Store
+from seqsweep.search.study.store.opening import open_storage
 
 TICKS = os.sysconf("SC_CLK_TCK")
 N_CALLS = 20
@@ -163,7 +163,7 @@ def measure_steps(url: str, meter: Meter) -> None:
         meter.row("tell", lambda i: study.tell(trials[i], 0.5))
 
 
-def look(storage: Storage, study: optuna.Study) -> None:
+def look(storage: Store, study: optuna.Study) -> None:
     storage._next_look = 0.0
     storage._get_stale_trial_ids(study._study_id)
 

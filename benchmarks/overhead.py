@@ -33,7 +33,7 @@ from processes import clean_environment
 from rich.console import Console
 from rich.table import Table
 
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 
 APP = Path(__file__).parent / "apps" / "nothing.py"
 SPACE = {name: FloatDistribution(-1, 1) for name in "abcd"}

@@ -42,7 +42,7 @@ from postgres import Postgres, programs
 from rich.console import Console
 from rich.table import Table
 
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 
 SPACE = {name: FloatDistribution(-1, 1) for name in "abcd"}
 N_REPORTS = 10

@@ -43,7 +43,7 @@ from seqsweep.search.report.findings.files import write_report
 from seqsweep.search.report.findings.snapshot import About, Snapshot
 from seqsweep.search.space.parameter import Parameter
 from seqsweep.search.space.space import Space
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.study import make_sampler
 
 KEYS = [f"model.{name}" for name in "abcd"]

@@ -20,7 +20,7 @@ from hydra_plugins.seqsweep_sweeper import OPTIONS
 from seqsweep.errors import SearchError
 from seqsweep.search.space.points import PointSampler, in_order, tries_all
 from seqsweep.search.space.space import Space
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.study import (
     make_pruner,
     make_sampler,

@@ -13,9 +13,9 @@ import pytest
 from optuna.trial import TrialState
 
 from seqsweep.search.study.holder import HOLDER, Holder, take
-from seqsweep.search.study.opening import open_storage
 from seqsweep.search.study.past import mend
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import Store
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.tracking.none import NoTracking
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"
@@ -61,7 +61,7 @@ def wait_until(holds, process: subprocess.Popen) -> None:
 
 
 @pytest.fixture
-def storage(sweep, tmp_path) -> Storage:
+def storage(sweep, tmp_path) -> Store:
     return open_storage(str(tmp_path / "studies.db"), grace_period=GRACE_S)
 
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from seqsweep.errors import SearchError, UserError
 from seqsweep.search.report.display import show_params
 from seqsweep.search.report.intervals import Interval, by_seed, interval, paired
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.study import silence_optuna
 
 

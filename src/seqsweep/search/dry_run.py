@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 
-import sqlalchemy
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from rich.console import Console
@@ -13,9 +12,9 @@ from rich.table import Table
 from seqsweep.record import counted, duration
 from seqsweep.search.plan import Plan
 from seqsweep.search.report.origin import question
-from seqsweep.search.study.opening import NoStudiesError
 from seqsweep.search.study.past import find, search_of
-from seqsweep.search.study.reading import open_for_reading, readable
+from seqsweep.search.study.reading import open_for_reading
+from seqsweep.search.study.store.base import NoStudiesError
 from seqsweep.search.study.study import last_number
 from seqsweep.secrets import masked
 from seqsweep.stores import sqlite_file
@@ -60,11 +59,9 @@ def _storage(plan: Plan) -> BaseStorage | None:
     if file is not None and not file.is_file():
         return None
     try:
-        storage = open_for_reading(place)
+        return open_for_reading(place)
     except NoStudiesError:
         return None
-    with readable(place):
-        return storage if sqlalchemy.inspect(storage.engine).has_table("studies") else None
 
 
 def _study(plan: Plan, storage: BaseStorage | None) -> str:

@@ -24,9 +24,9 @@ from seqsweep.search.space.points import tries_all
 from seqsweep.search.space.space import Space
 from seqsweep.search.study.claim import Claim
 from seqsweep.search.study.holder import Holder, take
-from seqsweep.search.study.opening import open_storage
 from seqsweep.search.study.past import FOLDER, N_TRIALS, SEARCH, find, runs_elsewhere, search_of
-from seqsweep.search.study.storage import OnLost, Storage
+from seqsweep.search.study.store.base import OnLost, Store
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.study import (
     can_prune,
     create_study,
@@ -152,7 +152,7 @@ class Plan:
         stores = [] if "://" in place else [Path(place).expanduser().absolute().parent]
         return [self.folder, tracking, *stores]
 
-    def open_storage(self) -> Storage:
+    def open_storage(self) -> Store:
         """Opens the store of studies, names this one and makes its folder.
 
         Raises:
@@ -169,7 +169,7 @@ class Plan:
             self.claim.take_after(last_number(storage, self.claim.base))
         return storage
 
-    def connect(self, on_lost: OnLost | None = None, *, total: int | None = None) -> Storage:
+    def connect(self, on_lost: OnLost | None = None, *, total: int | None = None) -> Store:
         """Opens the store, whose place is known; of `total` trials none begins beyond them.
 
         Raises:
@@ -178,7 +178,7 @@ class Plan:
         period = self.settings.grace_period
         return open_storage(self.storage, grace_period=period, on_lost=on_lost, total=total)
 
-    def _continues(self, storage: Storage) -> bool:
+    def _continues(self, storage: Store) -> bool:
         """Takes the study of an earlier sweep where this one is to go on with it.
 
         That is the study of the given name, or the last one where its sweep was not finished.
@@ -207,7 +207,7 @@ class Plan:
         self.note = f"{past.name} is being run {where}" if where else ""
         return False
 
-    def begin(self, storage: Storage) -> optuna.Study:
+    def begin(self, storage: Store) -> optuna.Study:
         """Creates the study, or loads it.
 
         Raises:

@@ -40,9 +40,9 @@ from seqsweep.search.report.results import (
 from seqsweep.search.settings import Settings
 from seqsweep.search.space.parameter import literal
 from seqsweep.search.study.holder import let_go
-from seqsweep.search.study.opening import is_sqlite
 from seqsweep.search.study.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.study.records import MODEL_ID, RUN_KEY
+from seqsweep.search.study.store.opening import is_sqlite
 from seqsweep.search.study.study import silence_optuna
 from seqsweep.search.workers.attempt import results_of
 from seqsweep.search.workers.controller import Controller

@@ -18,9 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import STORE_ERRORS, Store
 
 HOLDER = "seqsweep:holder"  # a study's attribute: who runs it, None once that has let it go
 MACHINE_ID = Path("/etc/machine-id")  # of Linux; stays when the machine starts again
@@ -45,7 +43,7 @@ class Holder:
     grace_period: int
 
     @classmethod
-    def here(cls, storage: Storage) -> Holder:
+    def here(cls, storage: Store) -> Holder:
         """Gives this sweep."""
         return cls(
             socket.gethostname(),
@@ -66,7 +64,7 @@ class Holder:
         """Whether it runs, or ran, on this host."""
         return (self.host, self.machine) == (socket.gethostname(), machine())
 
-    def silence_s(self, storage: Storage, study_id: int) -> float:
+    def silence_s(self, storage: Store, study_id: int) -> float:
         """Gives for how many seconds it has not been heard of."""
         return storage.silence_s(study_id, datetime.fromisoformat(self.since))
 
@@ -78,18 +76,18 @@ def machine() -> str:
     return hashlib.sha256(f"seqsweep {known or uuid.getnode()}".encode()).hexdigest()[:16]
 
 
-def take(storage: Storage, study_id: int, before: Holder | None) -> Holder | None:
+def take(storage: Store, study_id: int, before: Holder | None) -> Holder | None:
     """Notes that this sweep runs the study; gives None where another than `before` does by now."""
     holder = Holder.here(storage)
     is_taken = storage.swap(study_id, HOLDER, _plain(before), _plain(holder))
     return holder if is_taken else None
 
 
-def let_go(storage: Storage, study_id: int, holder: Holder) -> bool:
+def let_go(storage: Store, study_id: int, holder: Holder) -> bool:
     """Notes that nobody runs the study any more; gives False where another sweep does by now."""
     try:
         return storage.swap(study_id, HOLDER, _plain(holder), None)
-    except SQLAlchemyError:  # as much as can be said of a store that fails
+    except STORE_ERRORS:  # as much as can be said of a store that fails
         return True
 
 

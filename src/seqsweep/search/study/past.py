@@ -18,7 +18,7 @@ from seqsweep.record import flatten, visible
 from seqsweep.search.study.claim import has_run_in
 from seqsweep.search.study.holder import Holder
 from seqsweep.search.study.records import RUN_KEY, record_of, searched
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import Store
 from seqsweep.search.study.study import last_number
 from seqsweep.search.workers.jobs import Jobs
 from seqsweep.search.workers.room import says_full
@@ -109,7 +109,7 @@ def find(storage: BaseStorage, base: str, given_name: str | None) -> Past | None
     return Past(name, study_id, storage.get_study_user_attrs(study_id))
 
 
-def runs_elsewhere(past: Past, storage: Storage) -> str:
+def runs_elsewhere(past: Past, storage: Store) -> str:
     """Says where another host runs the study; empty where none does.
 
     On the host that ran it last, the lock on its folder says more, and at once.

@@ -17,7 +17,6 @@ from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.report.best import best_trials
 from seqsweep.search.report.results import RESULTS, STATES
 from seqsweep.search.study.claim import is_run_in
-from seqsweep.search.study.opening import open_server
 from seqsweep.search.study.past import (
     ENDED_BY,
     N_TRIALS,
@@ -26,33 +25,23 @@ from seqsweep.search.study.past import (
     is_due_again,
     runs_elsewhere,
 )
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import Store
+from seqsweep.search.study.store.opening import open_to_read
 from seqsweep.search.study.study import silence_optuna
 from seqsweep.search.workers.stops import settled
 from seqsweep.secrets import masked
-from seqsweep.stores import reading_options, sqlite_file
-
-SECONDS = 60  # a grace period that reading does not use: each study's holder has its own
 
 
-def open_for_reading(place: str) -> Storage:
-    """Opens a store of studies, an SQLAlchemy URL or the path of an SQLite file.
+def open_for_reading(place: str) -> Store:
+    """Opens a store of studies, a URL or the path of an SQLite file.
 
     Raises:
+        NoStudiesError: it holds none.
         SearchError: there is none, or it cannot be read.
     """
     silence_optuna()
     with readable(place):
-        file = sqlite_file(place)
-        if file is None:
-            return open_server(place, grace_period=SECONDS, makes_tables=False)
-        if not file.is_file():
-            raise SearchError(
-                f"there is no store of studies at {file}: the first sweep makes it, as python "
-                "src/run.py -m sweep does; or name another, as --storage=FILE"
-            )
-        options = reading_options(file)
-        return Storage("sqlite://", grace_period=SECONDS, engine_kwargs=options, makes_tables=False)
+        return open_to_read(place)
 
 
 @contextmanager
@@ -88,7 +77,7 @@ class Reading:
     where: str
 
     @classmethod
-    def of(cls, storage: Storage, name: str) -> Reading:
+    def of(cls, storage: Store, name: str) -> Reading:
         """Reads the study of that name.
 
         Raises:
@@ -165,13 +154,13 @@ class Reading:
         return "interrupted" if self.is_ours else "unknown"
 
 
-def read_all(storage: Storage) -> list[Reading]:
+def read_all(storage: Store) -> list[Reading]:
     """Reads all studies, in the order in which they were made."""
     studies = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
     return [Reading.of(storage, study.study_name) for study in studies]
 
 
-def find_name(storage: Storage, wanted: str | None) -> str:
+def find_name(storage: Store, wanted: str | None) -> str:
     """Gives the name of the study that `wanted` says: its own, or that of the last `wanted-n`.
 
     None stands for the one in which a trial has begun last.
@@ -193,7 +182,7 @@ def find_name(storage: Storage, wanted: str | None) -> str:
     return f"{wanted}-{max((n for n in numbers if n.isdecimal()), key=int)}"
 
 
-def _last_begin(storage: Storage, name: str) -> tuple[datetime, int]:
+def _last_begin(storage: Store, name: str) -> tuple[datetime, int]:
     study_id = storage.get_study_id_from_name(name)
     trials = storage.get_all_trials(study_id, deepcopy=False)
     begins = [trial.datetime_start for trial in trials if trial.datetime_start]
@@ -210,7 +199,7 @@ def _names(study: optuna.Study, past: Past) -> tuple[str, ...]:
     return ("value",) if count == 1 else tuple(f"value_{i}" for i in range(count))
 
 
-def _where(past: Past, storage: Storage) -> str:
+def _where(past: Past, storage: Store) -> str:
     if past.folder is not None and is_run_in(past.folder):
         return "on this host"
     return runs_elsewhere(past, storage).partition(",")[0]

@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage
 from seqsweep.search.space.points import check_space, tries_all
 from seqsweep.search.space.space import Space
 from seqsweep.search.study.build import TARGET, build, class_of, deal
-from seqsweep.search.study.opening import store_error
 from seqsweep.search.study.seeded import SeededByNumber
+from seqsweep.search.study.store.base import store_error
 
 SAMPLER, PRUNER = "hydra.sweeper.sampler", "hydra.sweeper.pruner"
 

@@ -19,7 +19,7 @@ class Budget:
 
     Called from the threads of the slots; `trials` reads the study. Where other workers run trials
     of it too, `look_s` are the seconds from one look at them to the next; each trial that runs
-    counts then, and the store has the last word (see `seqsweep.search.study.quota`). `timeout_s` is
+    counts then, and the store has the last word. `timeout_s` is
     what is left of `settings.timeout`.
     """
 

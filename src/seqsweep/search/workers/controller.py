@@ -11,11 +11,9 @@ from contextlib import contextmanager
 
 import optuna
 from hydra.core.utils import JobReturn, JobStatus
-from optuna.exceptions import StorageInternalError
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError, TrackingError, UserError, first_line
 from seqsweep.outcome import INTERRUPTED, Failed
@@ -23,7 +21,7 @@ from seqsweep.search.plan import Plan
 from seqsweep.search.report.display import Display
 from seqsweep.search.study.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
 from seqsweep.search.study.records import RUN_KEY
-from seqsweep.search.study.storage import LOOK_S
+from seqsweep.search.study.store.base import LOOK_S, STORE_ERRORS
 from seqsweep.search.workers.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.workers.launcher import cancel, has_jobs, seen_by_workers
 from seqsweep.search.workers.spectator import Spectator
@@ -179,7 +177,7 @@ class Controller:
 
     def _look(self) -> None:
         """Shows what is new, fails lost trials, and passes on that the sweep is over."""
-        with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
+        with contextlib.suppress(*STORE_ERRORS):  # it may come back
             if self._interrupted.is_set() and self._over_since is None:
                 tell_all(self._study, self._plan.holder, INTERRUPT)
             fail_stale_trials(self._study)

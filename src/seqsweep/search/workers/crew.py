@@ -24,8 +24,8 @@ from seqsweep.search.plan import Plan
 from seqsweep.search.space.points import PointSampler
 from seqsweep.search.study.claim import is_run_in
 from seqsweep.search.study.holder import Holder
-from seqsweep.search.study.opening import is_sqlite
-from seqsweep.search.study.storage import LOOK_S
+from seqsweep.search.study.store.base import LOOK_S
+from seqsweep.search.study.store.opening import is_sqlite
 from seqsweep.search.workers.slots import Slot, make_shared_slots, make_slots
 from seqsweep.search.workers.stops import Stop
 from seqsweep.tracking import JOURNAL, Tracking, open_tracking

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from seqsweep.errors import SearchError
 from seqsweep.outcome import (
@@ -40,9 +39,8 @@ from seqsweep.search.space.parameter import Value
 from seqsweep.search.space.points import PointSampler
 from seqsweep.search.study.holder import Holder
 from seqsweep.search.study.past import SILENT, TRIES, WORKER, run_again
-from seqsweep.search.study.quota import AllTakenError
 from seqsweep.search.study.records import RUN_KEY
-from seqsweep.search.study.storage import LOOK_S, why_it_failed
+from seqsweep.search.study.store.base import LOOK_S, STORE_ERRORS, AllTakenError, why_it_failed
 from seqsweep.search.study.study import (
     can_prune,
     make_pruner,
@@ -155,7 +153,7 @@ class Session:
 
     def _look_after_the_sweep(self, over: threading.Event) -> None:
         while not over.wait(self._crew.look_s):
-            with contextlib.suppress(StorageInternalError, SQLAlchemyError):  # it may come back
+            with contextlib.suppress(*STORE_ERRORS):  # it may come back
                 stop = why_to_end(self._plan, self._crew, self._study.user_attrs)
                 if stop is not None:
                     # Another sweep may have the study by now; to the own one it is all the same

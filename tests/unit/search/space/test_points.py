@@ -8,8 +8,8 @@ from optuna.samplers import BruteForceSampler, GridSampler, TPESampler
 
 from seqsweep.search.space.points import PointSampler, in_order, tries_all
 from seqsweep.search.space.space import Space
-from seqsweep.search.study.opening import open_storage
 from seqsweep.search.study.past import run_again
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.workers.stops import RETRY_OF
 
 SPACE = Space.read({}, ["x=range(0,3)", "y=a,b"], None)

@@ -15,7 +15,6 @@ from optuna.trial import TrialState
 
 from seqsweep.search.study.claim import OWN_FILE
 from seqsweep.search.study.holder import HOLDER, Holder, let_go, take
-from seqsweep.search.study.opening import open_storage
 from seqsweep.search.study.past import (
     FOLDER,
     SILENT,
@@ -25,7 +24,8 @@ from seqsweep.search.study.past import (
     run_again,
     runs_elsewhere,
 )
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.base import Store
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.tracking.none import NoTracking
 
 GRACE_S = 60
@@ -43,7 +43,7 @@ def connect(place):
     """Opens the store as one more process would."""
     opened = []
 
-    def connect(on_lost=None) -> Storage:
+    def connect(on_lost=None) -> Store:
         opened.append(open_storage(place, grace_period=GRACE_S, on_lost=on_lost))
         return opened[-1]
 
@@ -53,7 +53,7 @@ def connect(place):
 
 
 @pytest.fixture
-def storage(connect) -> Storage:
+def storage(connect) -> Store:
     return connect()
 
 
@@ -62,7 +62,7 @@ def study(storage) -> optuna.Study:
     return optuna.create_study(study_name="swept-1", storage=storage)
 
 
-def begin(study: optuna.Study, storage: Storage, heard_s_ago: float | None) -> optuna.Trial:
+def begin(study: optuna.Study, storage: Store, heard_s_ago: float | None) -> optuna.Trial:
     """Begins a trial in the process of that store, last heard of so many seconds ago."""
     trial = optuna.load_study(study_name=study.study_name, storage=storage).ask()
     if heard_s_ago is not None:
@@ -96,8 +96,8 @@ class TestATrialThatIsNotHeardOf:
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.RUNNING
-        for trial_id in watcher._silent:  # let the grace period go by
-            watcher._silent[trial_id] -= GRACE_S + 1
+        for trial_id in watcher._mute:  # let the grace period go by
+            watcher._mute[trial_id] -= GRACE_S + 1
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.FAIL
@@ -109,8 +109,8 @@ class TestATrialThatIsNotHeardOf:
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
         worker.record_heartbeat(trial._trial_id)
-        for trial_id in watcher._silent:
-            watcher._silent[trial_id] -= GRACE_S + 1
+        for trial_id in watcher._mute:
+            watcher._mute[trial_id] -= GRACE_S + 1
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.RUNNING

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.workers.session import _came_too_late
 
 pytestmark = [

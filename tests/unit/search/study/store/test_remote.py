@@ -14,8 +14,8 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from seqsweep.errors import SearchError
-from seqsweep.search.study import server
-from seqsweep.search.study.opening import open_storage
+from seqsweep.search.study.store import remote
+from seqsweep.search.study.store.opening import open_storage
 
 pytestmark = [
     pytest.mark.cluster,
@@ -122,7 +122,7 @@ def test_trials_of_many_threads_wait_for_a_server_that_is_away(study, postgres):
 
 
 def test_a_server_that_stays_away_is_an_error_after_a_while(study, postgres, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(remote, "PATIENCE_S", 0.5)
     postgres.stop()
     try:
         began = time.monotonic()
@@ -138,7 +138,7 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(study, postgres, mon
 def test_a_server_that_stays_away_is_waited_for_once_whatever_is_asked_then(
     study, postgres, monkeypatch, caplog
 ):
-    monkeypatch.setattr(server, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(remote, "PATIENCE_S", 3.0)
     storage = backend(study)
     postgres.stop()
     try:
@@ -200,7 +200,7 @@ class TestAnAnswerThatIsLost:
         lost, watcher = [], connect(lambda _, trial: lost.append(trial.number))
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
         fail_stale_trials(watching)
-        watcher._silent = dict.fromkeys(watcher._silent, -1000000.0)
+        watcher._mute = dict.fromkeys(watcher._mute, -1000000.0)
         watcher._next_look = 0.0
         fail_stale_trials(watching)
         assert lost == [0]
@@ -287,7 +287,7 @@ class TestWhatCannotBeOpened:
         ("place", "says"),
         [
             ("mysql://sweep@127.0.0.1/studies", "write mysql+pymysql://"),
-            ("journal:///studies.log", "which is a store of Optuna's without heartbeats"),
+            ("journal:///studies.log", "which is no database that we know"),
             ("postgres://sweep@127.0.0.1/studies", "accepted are the path of an SQLite file"),
             ("postgresql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),
             ("mysql+pymysql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),

@@ -12,8 +12,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from seqsweep.search.study.opening import open_storage
-from seqsweep.search.study.storage import Storage, why_it_failed
+from seqsweep.search.study.store.base import Store, why_it_failed
+from seqsweep.search.study.store.database import Database
+from seqsweep.search.study.store.opening import open_storage
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def connect(place):
     """Opens the store as one more process would."""
     opened = []
 
-    def connect() -> Storage:
+    def connect() -> Store:
         opened.append(open_storage(place, grace_period=60))
         return opened[-1]
 
@@ -159,7 +160,7 @@ def test_what_a_store_has_failed_by_is_told_although_optuna_raises_another_error
 
     def objective(_trial: optuna.Trial) -> float:
         for name in ("set_trial_state_values", "get_trial"):
-            monkeypatch.setattr(Storage, name, fail)
+            monkeypatch.setattr(Database, name, fail)
         return 0.0
 
     with pytest.raises(Exception, match="updated_state") as raised:

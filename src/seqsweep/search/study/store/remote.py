@@ -15,7 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from seqsweep.errors import causes, first_line
-from seqsweep.search.study.storage import Storage
+from seqsweep.search.study.store.database import Database
 
 PATIENCE_S = 120.0  # a server restarts in seconds; one that moves to another machine in minutes
 PAUSE_S = 1.0  # at most, between two tries
@@ -42,14 +42,14 @@ REPEATABLE = (
     "_create_new_trial",
     "_set_trial_param",
     "_get_best_trial_id",
-    "_get_stale_trial_ids",
+    "silences",
     "_read",
     "now",
     "silence_s",
 )
 
 
-class ServerStorage(Storage):
+class RemoteDatabase(Database):
     """A store that is asked again where its server is away, for `PATIENCE_S`.
 
     A transaction that was cut is done again whole. All calls and threads wait for the same server,
@@ -134,11 +134,11 @@ def _passes(error: Exception) -> bool:
 
 def _repeatable(method: Callable[..., Result]) -> Callable[..., Result]:
     @functools.wraps(method)
-    def repeated(self: ServerStorage, *arguments: Any, **named: Any) -> Result:
+    def repeated(self: RemoteDatabase, *arguments: Any, **named: Any) -> Result:
         return self._repeated(lambda: method(self, *arguments, **named))
 
     return repeated
 
 
 for _name in REPEATABLE:
-    setattr(ServerStorage, _name, _repeatable(getattr(Storage, _name)))
+    setattr(RemoteDatabase, _name, _repeatable(getattr(Database, _name)))

@@ -12,11 +12,8 @@ import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
+from seqsweep.search.study.store.base import AllTakenError
 from seqsweep.search.workers.stops import RETRY_OF
-
-
-class AllTakenError(Exception):
-    """As many trials run, or have ended, as the sweep is to have."""
 
 
 def heed(connection: Any, study_id: int, total: int) -> None:

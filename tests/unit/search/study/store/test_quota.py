@@ -7,10 +7,10 @@ import pytest
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
-from seqsweep.search.study import storage as storage_module
-from seqsweep.search.study.opening import open_storage
 from seqsweep.search.study.past import run_again
-from seqsweep.search.study.quota import AllTakenError
+from seqsweep.search.study.store import base
+from seqsweep.search.study.store.base import AllTakenError
+from seqsweep.search.study.store.opening import open_storage
 
 TOTAL = 5
 
@@ -131,7 +131,7 @@ def test_a_trial_whose_worker_died_before_its_first_beat_is_lost_too(connect, mo
     connect().ask()
     seen_by = connect()
     clock = [1000.0]
-    monkeypatch.setattr(storage_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(base.time, "monotonic", lambda: clock[0])
     for seconds, state in ((0, "RUNNING"), (59, "RUNNING"), (61, "FAIL")):
         clock[0] = 1000.0 + seconds
         fail_stale_trials(seen_by)

@@ -1,29 +1,24 @@
-"""Where studies are stored: how trials are read, and what the store knows of who is alive."""
+"""A database that holds studies: how trials are read, and what it knows of who is alive."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import json
-import time
 import warnings
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
-import optuna
 import sqlalchemy
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
-from seqsweep.errors import causes, first_line
-from seqsweep.search.study import quota
-
-LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
-BEATS = 4  # of a running trial within the grace period
+from seqsweep.search.study.store import quota
+from seqsweep.search.study.store.base import OnLost, Store
 
 READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
 SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # all rows of a trial as of one moment
@@ -37,19 +32,9 @@ PARTS = {
 }
 TIMES = ("datetime_start", "datetime_complete")
 
-# Hears of a trial that has failed because its worker was not heard of any more.
-OnLost = Callable[[optuna.Study, FrozenTrial], None]
 
-
-class Storage(RDBStorage):
-    """Optuna's store; while a trial runs, its worker is heard of in it.
-
-    Optuna beats once a trial is claimed, and before each new trial it fails those whose last beat
-    is longer ago than the grace period; `on_lost` hears of each, once among all processes. So are
-    those that run for as long before our eyes without a first beat: their worker was killed between
-    the two, or never heard that the store had given it the trial. Where several workers serve a
-    study, no trial begins beyond `total`, see `seqsweep.search.study.quota`.
-    """
+class Database(Store, RDBStorage):
+    """A store in a database, see `seqsweep.search.study.store.quota` for how it counts."""
 
     def __init__(
         self,
@@ -61,19 +46,16 @@ class Storage(RDBStorage):
         engine_kwargs: dict[str, Any] | None = None,
         makes_tables: bool = True,
     ) -> None:
-        self._own: set[int] = set()
-        self._total = total
-        self._next_look = 0.0
-        self._silent: dict[int, float] = {}  # since when trials are known that never were heard of
+        Store.__init__(self, grace_period=grace_period, on_lost=on_lost, total=total)
         braces = url.replace("{", "{{").replace("}", "}}")  # Optuna formats its URL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
-            super().__init__(
+            RDBStorage.__init__(
+                self,
                 braces,
                 engine_kwargs=engine_kwargs,
-                heartbeat_interval=max(1, grace_period // BEATS),
+                heartbeat_interval=self.get_heartbeat_interval(),
                 grace_period=grace_period,
-                heartbeat_stale_trial_callback=on_lost,
                 skip_table_creation=not makes_tables,
             )
 
@@ -81,65 +63,40 @@ class Storage(RDBStorage):
         """Closes what is open; with the last connection SQLite takes its write-ahead log in."""
         self.engine.dispose()
 
-    def record_heartbeat(self, trial_id: int) -> None:
-        """Says that this process runs the trial.
+    def beat(self, trial_id: int) -> None:
+        """Says that the trial's worker is alive."""
+        RDBStorage.record_heartbeat(self, trial_id)
 
-        What the store raises would end the thread that beats, and with it the trial's life to all
-        others; the next beat may get through.
-        """
-        self._own.add(trial_id)
-        try:
-            super().record_heartbeat(trial_id)
-        except StorageInternalError:
-            self._wait_for_others()
-
-    def _wait_for_others(self) -> None:
-        """Takes no trial for lost for a while: others were not heard in a store that was away."""
-        self._next_look = time.monotonic() + self.grace_period
-
-    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        """Gives the trials that were not heard of; none of this process, which may have slept.
-
-        Optuna asks at the start of each trial; short ones need not all look.
-        """
-        if time.monotonic() < self._next_look:
-            return []
-        self._next_look = time.monotonic() + LOOK_S
-        stale = super()._get_stale_trial_ids(study_id) + self._never_heard_of(study_id)
-        return [trial_id for trial_id in stale if trial_id not in self._own]
-
-    def _never_heard_of(self, study_id: int) -> list[int]:
-        """Gives the trials that have run for the grace period, by this clock, without a beat."""
+    def silences(self, study_id: int) -> dict[int, float | None]:
+        """Gives the seconds since the last beat of each trial that runs, None where it has none."""
         trials, beats = models.TrialModel, models.TrialHeartbeatModel
-        silent = (
-            sqlalchemy.select(trials.trial_id)
+        running = (
+            sqlalchemy.select(trials.trial_id, beats.heartbeat)
             .outerjoin(beats, beats.trial_id == trials.trial_id)
             .where(trials.study_id == study_id, trials.state == TrialState.RUNNING)
-            .where(beats.trial_id.is_(None))
         )
         with self.engine.connect().execution_options(**READS) as connection:
-            found = connection.execute(silent).scalars().all()
-        now = time.monotonic()
-        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in found}
-        return [i for i, since in self._silent.items() if now - since > self.grace_period]
+            now = _now(connection)
+            found = connection.execute(running).all()
+        return {i: None if last is None else (now - last).total_seconds() for i, last in found}
 
     def _get_prepared_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None, session: Any
     ) -> models.TrialModel:
         """Makes a trial; one that is to wait has a template, and always has room."""
-        if template_trial is None and self._total is not None:
-            quota.heed(session, study_id, self._total)
+        if template_trial is None and self.total is not None:
+            quota.heed(session, study_id, self.total)
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Sets a trial's state; of several that would begin one that waits, one does."""
-        if state is not TrialState.RUNNING or self._total is None:
+        if state is not TrialState.RUNNING or self.total is None:
             return super().set_trial_state_values(trial_id, state, values)
         study_id = self._study_of(trial_id)
         with self.engine.begin() as connection:
-            return quota.begin_waiting(connection, study_id, trial_id, self._total)
+            return quota.begin_waiting(connection, study_id, trial_id, self.total)
 
     def _study_of(self, trial_id: int) -> int:
         trial = models.TrialModel
@@ -230,13 +187,6 @@ class Storage(RDBStorage):
                 .values(value_json=json.dumps(new))
             )
             return connection.execute(swapped).rowcount == 1
-
-
-def why_it_failed(error: BaseException) -> str:
-    """Says what a store has failed by, in one line; Optuna may raise another error on top of it."""
-    behind = [each for each in causes(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)]
-    found = behind[0] if behind else error
-    return first_line(found.__cause__ or found)
 
 
 def _parts(

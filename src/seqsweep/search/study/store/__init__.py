@@ -1,0 +1,1 @@
+"""Where studies are stored: a database, or what stands in for one."""
