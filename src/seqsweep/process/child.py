@@ -60,12 +60,12 @@ def pack(function: Callable[[DictConfig], Any], hydra_context: HydraContext) -> 
     return cloudpickle.dumps((function, hydra_context, Singleton.get_state()))
 
 
-def main(payload: bytes, connection: Connection) -> None:
-    """Runs the pickled `Job` and sends its outcome as the last message."""
+def main(payload: bytes, app: bytes, connection: Connection) -> None:
+    """Runs the pickled `Job` of the app and sends its outcome as the last message."""
     # Ctrl-C is the worker's to answer; SIG_IGN would pass on to programs that a job starts
     signal.signal(signal.SIGINT, lambda *_: None)
     _end_with_the_worker()
-    word = _last_word(payload, connection)
+    word = _last_word(payload, app, connection)
     with contextlib.suppress(OSError, ValueError):  # a full disk, a stream that the job has closed
         sys.stdout.flush()  # at an interrupt the worker waits for nothing after that word
     connection.send(word)
@@ -96,7 +96,7 @@ def _heed_sigterm(checkpoint: Path) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
+def _last_word(payload: bytes, app: bytes, connection: Connection) -> Outcome | Stopped:
     try:
         job = cloudpickle.loads(payload)
         _heed_sigterm(job.folder / CHECKPOINT_FOLDER)
@@ -104,7 +104,7 @@ def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
         _write_output_to(job.folder / OUTPUT_FILE)
         faulthandler.enable()
         open_current(connection)
-        word = _run(job)
+        word = _run(job, app)
     except BaseException as error:  # an app that cannot be imported, a folder that cannot be made
         word = raised(error)
     if isinstance(word, Failed):
@@ -124,8 +124,8 @@ def _write_output_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _run(job: Job) -> Outcome | Stopped:
-    function, hydra_context = _unpack(job.app)
+def _run(job: Job, app: bytes) -> Outcome | Stopped:
+    function, hydra_context = _unpack(app)
     copy_by_pickle()
     HydraConfig.instance().set_config(job.config)
     keep_out_of_logs()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import pickle
 from types import SimpleNamespace
 
-import cloudpickle
 import hydra.core.utils
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+
+from seqsweep.process.pickling import pickled
 
 
 def copy_by_pickle() -> None:
@@ -23,10 +24,7 @@ def copy_by_pickle() -> None:
 
 def copied(config: DictConfig) -> DictConfig:
     """Gives a copy of its own, with no parent."""
-    try:
-        copy = pickle.loads(pickle.dumps(config))
-    except (pickle.PicklingError, AttributeError, TypeError):  # an object of the program's own
-        copy = cloudpickle.loads(cloudpickle.dumps(config))
+    copy = pickle.loads(pickled(config))
     for node in copy._content.values():
         node._set_parent(copy)
     return copy
