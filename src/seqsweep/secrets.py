@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -126,20 +126,22 @@ def _begin(found: re.Match[str], group: str) -> str:
 
 
 def _secrets() -> list[str]:
-    return _known(tuple(os.environ.items()))
+    # as Python keeps it: to decode it for each text would take longer than to mask the text
+    return _known(tuple(os.environ._data.items()))
 
 
-@functools.lru_cache(maxsize=4)  # for one environment hundreds of texts are masked a trial
-def _known(environment: tuple[tuple[str, str], ...]) -> list[str]:
+@functools.lru_cache(maxsize=4)  # for one environment dozens of texts are masked a trial
+def _known(environment: tuple[tuple[bytes, bytes], ...]) -> list[str]:
     """Gives the secrets of it in each way in which a text may write them, the longest first."""
-    secrets = {secret for secret in _of(environment) if len(secret) >= SHORTEST}
+    read = [(os.fsdecode(name), os.fsdecode(value)) for name, value in environment]
+    secrets = {secret for secret in _of(read) if len(secret) >= SHORTEST}
     written = set(secrets)
     for secret in secrets:
         written |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
     return sorted(written, key=len, reverse=True)
 
 
-def _of(environment: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def _of(environment: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in environment:
         if _SECRET_VARIABLE.search(name) and not _is_file(value):
             yield value
