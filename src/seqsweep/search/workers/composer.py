@@ -44,7 +44,7 @@ class Composer:
         config = self._template(tuple(o.input_line for o in groups))
         values = [o for o in own if o not in groups]
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        _name_overrides(config, [*shared, *own])
+        _name_overrides(config, shared, own)
         return config
 
     @cached_property
@@ -61,6 +61,8 @@ class Composer:
         """Gives a config of its own with these groups and the fixed overrides."""
         if groups not in self._templates:
             config = self._loader.load_sweep_config(self._master, [*self._fixed, *groups])
+            for name, overrides in _sorted(self._shared[0]).items():
+                config.hydra.overrides[name] = [o.input_line for o in overrides]
             self._templates[groups] = cloudpickle.dumps(config)
         return pickle.loads(self._templates[groups])
 
@@ -70,12 +72,25 @@ def _chooses(override: Override) -> bool:
     return not isinstance(override.value(), dict)
 
 
-def _name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
-    """Writes into the config by which overrides it was composed, in their order."""
+def _name_overrides(
+    config: DictConfig, shared: Sequence[Override], own: Sequence[Override]
+) -> None:
+    """Writes into the config by which overrides it was composed; those shared are there already."""
     hydra = config.hydra
-    hydra.overrides.hydra = [o.input_line for o in overrides if o.is_hydra_override()]
-    tasks = [o for o in overrides if not o.is_hydra_override()]
-    hydra.overrides.task = [o.input_line for o in tasks]
+    for name, overrides in _sorted(own).items():
+        if overrides:
+            named = hydra.overrides[name]
+            for override in overrides:
+                named.append(override.input_line)
     hydra.job.override_dirname = get_overrides_dirname(
-        tasks, **OmegaConf.to_container(hydra.job.config.override_dirname)
+        _sorted([*shared, *own])["task"],
+        **OmegaConf.to_container(hydra.job.config.override_dirname),
     )
+
+
+def _sorted(overrides: Sequence[Override]) -> dict[str, list[Override]]:
+    """Gives Hydra's own overrides and the others, by the names of their lists in a config."""
+    return {
+        "hydra": [o for o in overrides if o.is_hydra_override()],
+        "task": [o for o in overrides if not o.is_hydra_override()],
+    }
