@@ -7,6 +7,7 @@ import contextlib
 import json
 import warnings
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import bindparam
 
 from seqsweep.search.study.store import quota
 from seqsweep.search.study.store.base import OnLost, Store
@@ -31,6 +33,36 @@ PARTS = {
     "intermediate_values": models.TrialIntermediateValueModel,
 }
 TIMES = ("datetime_start", "datetime_complete")
+
+
+@dataclass(frozen=True)
+class _Selects:
+    """Statements that read trials and their parts, made once: to make them takes half the time."""
+
+    trials: sqlalchemy.Select
+    parts: dict[str, sqlalchemy.Select]
+
+    @classmethod
+    def where(cls, *conditions: sqlalchemy.ColumnElement[bool]) -> _Selects:
+        table = models.TrialModel.__table__
+        parts = {name: model.__table__ for name, model in PARTS.items()}
+        return cls(
+            sqlalchemy.select(table).where(*conditions).order_by(table.c.trial_id),
+            {
+                name: sqlalchemy.select(part).select_from(part.join(table)).where(*conditions)
+                for name, part in parts.items()
+            },
+        )
+
+
+ONE = _Selects.where(models.TrialModel.trial_id == bindparam("trial_id"))
+SOME = _Selects.where(
+    models.TrialModel.study_id == bindparam("study_id"),
+    sqlalchemy.or_(
+        models.TrialModel.trial_id > bindparam("after"),
+        models.TrialModel.trial_id.in_(bindparam("among", expanding=True)),
+    ),
+)
 
 
 class Database(Store, RDBStorage):
@@ -110,7 +142,7 @@ class Database(Store, RDBStorage):
         Raises:
             KeyError: there is none of that id.
         """
-        found = self._read(models.TrialModel.trial_id == trial_id)
+        found = self._read(ONE, trial_id=trial_id)
         if not found:
             raise KeyError(f"no trial has the id {trial_id}")
         return found[0]
@@ -123,22 +155,19 @@ class Database(Store, RDBStorage):
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
         """Gives the trials of the study whose ids are among those, or greater."""
-        trial = models.TrialModel
-        wanted = [i for i in included_trial_ids if i <= trial_id_greater_than]
-        where = [trial.study_id == study_id, trial.trial_id > trial_id_greater_than]
-        if wanted:
-            where[1] = sqlalchemy.or_(where[1], trial.trial_id.in_(wanted))
-        if states is not None:
-            where.append(trial.state.in_(states))
-        return self._read(*where)
+        among = [i for i in included_trial_ids if i <= trial_id_greater_than]
+        found = self._read(SOME, study_id=study_id, after=trial_id_greater_than, among=among)
+        return [trial for trial in found if states is None or trial.state in states]
 
-    def _read(self, *where: sqlalchemy.ColumnElement[bool]) -> list[FrozenTrial]:
+    def _read(self, selects: _Selects, **values: Any) -> list[FrozenTrial]:
         """Reads trials, in order, without SQLAlchemy's objects: a third of the time."""
-        rows = sqlalchemy.select(models.TrialModel.__table__).where(*where)
         options = READS if self.engine.name == "sqlite" else SNAPSHOT
         with self.engine.connect().execution_options(**options) as connection:
-            trials = connection.execute(rows.order_by(models.TrialModel.trial_id)).all()
-            parts = {name: _parts(connection, model, where) for name, model in PARTS.items()}
+            trials = connection.execute(selects.trials, values).all()
+            parts = {
+                name: _by_trial(connection.execute(part, values)) if trials else {}
+                for name, part in selects.parts.items()
+            }
         return [
             self._build_frozen_trial_from_trial_model(
                 SimpleNamespace(
@@ -189,14 +218,9 @@ class Database(Store, RDBStorage):
             return connection.execute(swapped).rowcount == 1
 
 
-def _parts(
-    connection: sqlalchemy.Connection, model: Any, where: Iterable[sqlalchemy.ColumnElement[bool]]
-) -> dict[int, list[sqlalchemy.Row]]:
-    """Gives the rows of one kind by their trial's id."""
-    table = model.__table__
-    joined = table.join(models.TrialModel.__table__)
+def _by_trial(rows: Iterable[sqlalchemy.Row]) -> dict[int, list[sqlalchemy.Row]]:
     found = collections.defaultdict(list)
-    for row in connection.execute(sqlalchemy.select(table).select_from(joined).where(*where)):
+    for row in rows:
         found[row.trial_id].append(row)
     return found
 
