@@ -13,13 +13,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import bindparam
+from sqlalchemy.exc import IntegrityError
 
-from seqsweep.search.study.store import quota
+from seqsweep.search.study.store import quota, writing
 from seqsweep.search.study.store.base import OnLost, Store
 
 READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
@@ -97,7 +99,8 @@ class Database(Store, RDBStorage):
 
     def beat(self, trial_id: int) -> None:
         """Says that the trial's worker is alive."""
-        RDBStorage.record_heartbeat(self, trial_id)
+        with self.engine.begin() as connection:
+            writing.beat(connection, trial_id)
 
     def silences(self, study_id: int) -> dict[int, float | None]:
         """Gives the seconds since the last beat of each trial that runs, None where it has none."""
@@ -129,6 +132,29 @@ class Database(Store, RDBStorage):
         study_id = self._study_of(trial_id)
         with self.engine.begin() as connection:
             return quota.begin_waiting(connection, study_id, trial_id, self.total)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Sets an attribute of a trial that has not ended."""
+        with self.engine.begin() as connection:
+            self.check_trial_is_updatable(trial_id, writing.state(connection, trial_id))
+            writing.set_attribute(connection, trial_id, key, value)
+
+    def _set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None,
+    ) -> None:
+        """Sets a parameter; what an earlier trial had of its name is known but for the first."""
+        given = (trial_id, param_name, param_value_internal, distribution)
+        if previous_distribution is None:
+            return super()._set_trial_param(*given, None)
+        check_distribution_compatibility(previous_distribution, distribution)
+        with contextlib.suppress(IntegrityError), self.engine.begin() as connection:
+            self.check_trial_is_updatable(trial_id, writing.state(connection, trial_id))
+            writing.add_param(connection, *given)
 
     def _study_of(self, trial_id: int) -> int:
         trial = models.TrialModel
@@ -206,7 +232,7 @@ class Database(Store, RDBStorage):
             is_there = connection.execute(sqlalchemy.select(table.key).where(*place)).first()
             if is_there is None and old is None:
                 values = {"study_id": study_id, "key": key, "value_json": json.dumps(new)}
-                with contextlib.suppress(sqlalchemy.exc.IntegrityError):  # another was faster
+                with contextlib.suppress(IntegrityError):  # another was faster
                     connection.execute(sqlalchemy.insert(table).values(values))
                     return True
                 return False
