@@ -4,6 +4,7 @@ import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -143,7 +144,7 @@ def test_a_heartbeat_that_the_store_refuses_is_followed_by_the_next(study, stora
     """An exception would end the thread that beats."""
     trial = study.ask()
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "scoped_session", _refuse)
+        patch.setattr(storage, "engine", SimpleNamespace(begin=_refuse))
         storage.record_heartbeat(trial._trial_id)
     storage.record_heartbeat(trial._trial_id)
     with storage.engine.connect() as connection:
@@ -158,7 +159,7 @@ def test_after_a_heartbeat_that_the_store_refused_no_trial_counts_as_lost_at_onc
     own = begin(study, storage, heard_s_ago=None)
     storage._next_look = 0.0
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "scoped_session", _refuse)
+        patch.setattr(storage, "engine", SimpleNamespace(begin=_refuse))
         storage.record_heartbeat(own._trial_id)
     assert storage._get_stale_trial_ids(study._study_id) == []
     storage._next_look = 0.0

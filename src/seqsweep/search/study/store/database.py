@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import warnings
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.distributions import (
+    BaseDistribution,
+    check_distribution_compatibility,
+    distribution_to_json,
+)
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
-from seqsweep.search.study.store import quota, writing
+from seqsweep.search.study.store import quota, rows, writing
 from seqsweep.search.study.store.base import OnLost, Store
 
-READS = {"seqsweep_reads": True}  # an option of SQLAlchemy's: the transaction will not write
-SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # all rows of a trial as of one moment
-# The rows that make up a trial, by the names that Optuna's model has for them.
-PARTS = {
-    "params": models.TrialParamModel,
-    "values": models.TrialValueModel,
-    "user_attributes": models.TrialUserAttributeModel,
-    "system_attributes": models.TrialSystemAttributeModel,
-    "intermediate_values": models.TrialIntermediateValueModel,
-}
 TIMES = ("datetime_start", "datetime_complete")
-
-
-@dataclass(frozen=True)
-class _Selects:
-    """Statements that read trials and their parts, made once: to make them takes half the time."""
-
-    trials: sqlalchemy.Select
-    parts: dict[str, sqlalchemy.Select]
-
-    @classmethod
-    def where(cls, *conditions: sqlalchemy.ColumnElement[bool]) -> _Selects:
-        table = models.TrialModel.__table__
-        parts = {name: model.__table__ for name, model in PARTS.items()}
-        return cls(
-            sqlalchemy.select(table).where(*conditions).order_by(table.c.trial_id),
-            {
-                name: sqlalchemy.select(part).select_from(part.join(table)).where(*conditions)
-                for name, part in parts.items()
-            },
-        )
-
-
-ONE = _Selects.where(models.TrialModel.trial_id == bindparam("trial_id"))
-SOME = _Selects.where(
-    models.TrialModel.study_id == bindparam("study_id"),
-    sqlalchemy.or_(
-        models.TrialModel.trial_id > bindparam("after"),
-        models.TrialModel.trial_id.in_(bindparam("among", expanding=True)),
-    ),
-)
 
 
 class Database(Store, RDBStorage):
@@ -110,7 +70,7 @@ class Database(Store, RDBStorage):
             .outerjoin(beats, beats.trial_id == trials.trial_id)
             .where(trials.study_id == study_id, trials.state == TrialState.RUNNING)
         )
-        with self.engine.connect().execution_options(**READS) as connection:
+        with self.engine.connect().execution_options(**rows.READS) as connection:
             now = _now(connection)
             found = connection.execute(running).all()
         return {i: None if last is None else (now - last).total_seconds() for i, last in found}
@@ -135,9 +95,16 @@ class Database(Store, RDBStorage):
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Sets an attribute of a trial that has not ended."""
-        with self.engine.begin() as connection:
-            self.check_trial_is_updatable(trial_id, writing.state(connection, trial_id))
-            writing.set_attribute(connection, trial_id, key, value)
+        self._put(writing.ATTRIBUTES, trial_id, key, value_json=json.dumps(value))
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Sets what a trial that has not ended reports at a step."""
+        model = models.TrialIntermediateValueModel
+        value, kind = model.intermediate_value_to_stored_repr(intermediate_value)
+        values = {"intermediate_value": value, "intermediate_value_type": kind}
+        self._put(writing.REPORTS, trial_id, step, **values)
 
     def _set_trial_param(
         self,
@@ -148,18 +115,30 @@ class Database(Store, RDBStorage):
         previous_distribution: BaseDistribution | None,
     ) -> None:
         """Sets a parameter; what an earlier trial had of its name is known but for the first."""
-        given = (trial_id, param_name, param_value_internal, distribution)
         if previous_distribution is None:
-            return super()._set_trial_param(*given, None)
+            given = (trial_id, param_name, param_value_internal, distribution, None)
+            return super()._set_trial_param(*given)
         check_distribution_compatibility(previous_distribution, distribution)
+        text = distribution_to_json(distribution)
+        values = {"param_value": param_value_internal, "distribution_json": text}
+        self._put(writing.PARAMS, trial_id, param_name, changes=False, **values)
+
+    def _put(
+        self, rows: writing.Rows, trial_id: int, key: Any, *, changes: bool = True, **values: Any
+    ) -> None:
+        """Writes one of a trial's rows; what is there stays where it is not to be changed."""
         with contextlib.suppress(IntegrityError), self.engine.begin() as connection:
-            self.check_trial_is_updatable(trial_id, writing.state(connection, trial_id))
-            writing.add_param(connection, *given)
+            state, is_there = rows.look(connection, trial_id, key)
+            self.check_trial_is_updatable(trial_id, state)
+            if not is_there:
+                rows.add(connection, trial_id, key, **values)
+            elif changes:
+                rows.change(connection, trial_id, key, **values)
 
     def _study_of(self, trial_id: int) -> int:
         trial = models.TrialModel
         wanted = sqlalchemy.select(trial.study_id).where(trial.trial_id == trial_id)
-        with self.engine.connect().execution_options(**READS) as connection:
+        with self.engine.connect().execution_options(**rows.READS) as connection:
             return connection.execute(wanted).scalar()
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -168,7 +147,7 @@ class Database(Store, RDBStorage):
         Raises:
             KeyError: there is none of that id.
         """
-        found = self._read(ONE, trial_id=trial_id)
+        found = self._read(rows.ONE, trial_id=trial_id)
         if not found:
             raise KeyError(f"no trial has the id {trial_id}")
         return found[0]
@@ -182,27 +161,16 @@ class Database(Store, RDBStorage):
     ) -> list[FrozenTrial]:
         """Gives the trials of the study whose ids are among those, or greater."""
         among = [i for i in included_trial_ids if i <= trial_id_greater_than]
-        found = self._read(SOME, study_id=study_id, after=trial_id_greater_than, among=among)
+        found = self._read(rows.SOME, study_id=study_id, after=trial_id_greater_than, among=among)
         return [trial for trial in found if states is None or trial.state in states]
 
-    def _read(self, selects: _Selects, **values: Any) -> list[FrozenTrial]:
-        """Reads trials, in order, without SQLAlchemy's objects: a third of the time."""
-        options = READS if self.engine.name == "sqlite" else SNAPSHOT
-        with self.engine.connect().execution_options(**options) as connection:
-            trials = connection.execute(selects.trials, values).all()
-            parts = {
-                name: _by_trial(connection.execute(part, values)) if trials else {}
-                for name, part in selects.parts.items()
-            }
-        return [
-            self._build_frozen_trial_from_trial_model(
-                SimpleNamespace(
-                    **{**row._mapping, **{name: _local(getattr(row, name)) for name in TIMES}},
-                    **{name: part[row.trial_id] for name, part in parts.items()},
-                )
-            )
-            for row in trials
-        ]
+    def _read(self, selects: rows.Selects, **values: Any) -> list[FrozenTrial]:
+        """Reads trials, in order, in a third of the time that Optuna takes."""
+        found = rows.read(self.engine, selects, values)
+        for trial in found:
+            for name in TIMES:
+                setattr(trial, name, _local(getattr(trial, name)))
+        return [self._build_frozen_trial_from_trial_model(trial) for trial in found]
 
     def now(self) -> datetime:
         """Gives the time by the store's clock, which all hosts share."""
@@ -242,13 +210,6 @@ class Database(Store, RDBStorage):
                 .values(value_json=json.dumps(new))
             )
             return connection.execute(swapped).rowcount == 1
-
-
-def _by_trial(rows: Iterable[sqlalchemy.Row]) -> dict[int, list[sqlalchemy.Row]]:
-    found = collections.defaultdict(list)
-    for row in rows:
-        found[row.trial_id].append(row)
-    return found
 
 
 def _local(utc: datetime | None) -> datetime | None:

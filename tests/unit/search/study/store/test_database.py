@@ -180,6 +180,9 @@ def written_by(storage: RDBStorage, trial_id: int, how: type) -> None:
     how._set_trial_param(storage, trial_id, "z", 0.1 + 0.2, z, z)
     how._set_trial_param(storage, trial_id, "c", 1, c, None)
     how._set_trial_param(storage, trial_id, "z", 0.5, z, z)  # there is one already
+    for step, value in enumerate([1e-9, math.nan, math.inf, -math.inf, 0.1 + 0.2]):
+        how.set_trial_intermediate_value(storage, trial_id, step, value)
+    how.set_trial_intermediate_value(storage, trial_id, 0, 3.0)
 
 
 def test_a_trial_is_written_as_optuna_writes_it(storage, optunas):
@@ -193,6 +196,8 @@ def test_a_trial_is_written_as_optuna_writes_it(storage, optunas):
     )
     assert found.params == expected.params == {"z": 0.1 + 0.2, "c": "é'"}
     assert found.distributions == expected.distributions
+    assert repr(found.intermediate_values) == repr(expected.intermediate_values)
+    assert repr(found.intermediate_values) == f"{{0: 3.0, 1: nan, 2: inf, 3: -inf, 4: {0.1 + 0.2}}}"
 
 
 def test_what_has_ended_or_is_not_there_is_written_nothing(storage):
@@ -204,6 +209,8 @@ def test_what_has_ended_or_is_not_there_is_written_nothing(storage):
     for number, error in ((trial_id, UpdateFinishedTrialError), (trial_id + 9, KeyError)):
         with pytest.raises(error):
             storage.set_trial_user_attr(number, "a", 1)
+        with pytest.raises(error):
+            storage.set_trial_intermediate_value(number, 0, 1.0)
         with pytest.raises(error):
             storage._set_trial_param(number, "z", 0.5, z, z)
     assert storage.get_trial(trial_id).params == storage.get_trial(trial_id).user_attrs == {}
