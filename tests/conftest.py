@@ -129,6 +129,18 @@ def database(postgres) -> Callable[[], str]:
 
 
 @pytest.fixture(scope="session")
+def mariadb(benchmark_module) -> Iterator[Any]:
+    """Starts a private MariaDB; whoever ends it starts it again."""
+    module = benchmark_module("mariadb")
+    if not module.is_installed():
+        pytest.skip("MariaDB is not installed")
+    server = module.MariaDB()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
 def runs_by_trial() -> Callable[[Path, str], dict[str | None, list]]:
     """Gives the runs of an experiment in a folder's store by trial, None for the sweep's own."""
 

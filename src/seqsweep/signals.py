@@ -18,9 +18,23 @@ _interrupted = threading.Event()
 
 
 @contextmanager
-def handled_by(handler: Callable[[], None]) -> Iterator[None]:
-    """Calls `handler` at either signal while in this block; for the main thread."""
-    before = {each: signal.signal(each, lambda *_: handler()) for each in BOTH}
+def handled_by(handler: Callable[[], None], *, passes_on: bool = False) -> Iterator[None]:
+    """Calls `handler` at either signal while in this block; in the main thread, which gets them.
+
+    With `passes_on` the handler that stands outside of the block is called then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in BOTH}
+
+    def handle(number: int, frame: Any) -> None:
+        handler()
+        if passes_on:
+            before[number](number, frame)
+
+    for each in BOTH:
+        signal.signal(each, handle)
     try:
         yield
     finally:
@@ -46,10 +60,9 @@ def held_back() -> Iterator[None]:
 
 
 class Ended:
-    """That SLURM, Ray or a person ends this process, a worker, alone; for the main thread."""
+    """That this process, a worker, is to end, alone or with all others; for the main thread."""
 
-    def __init__(self, *, by_ctrl_c: bool) -> None:
-        self._by_ctrl_c = by_ctrl_c  # else that is the sweep's to answer
+    def __init__(self) -> None:
         self._call: Callable[[], None] = lambda: sys.exit(1)  # it has not begun yet
         self.is_time_up = False
 
@@ -59,18 +72,17 @@ class Ended:
 
     def _heard(self, number: int, _frame: Any) -> None:
         self.is_time_up |= number == TIME_IS_UP
-        if number != signal.SIGINT or self._by_ctrl_c:
-            self._call()
+        self._call()
 
 
 @contextmanager
-def ended_by_its_host(*, by_ctrl_c: bool) -> Iterator[Ended]:
+def ended_by_its_host() -> Iterator[Ended]:
     """Hears of the end while in this block.
 
     Where a time limit nears, what submitit does then comes after the block: it puts the job back
     into the queue, or ends it.
     """
-    ended = Ended(by_ctrl_c=by_ctrl_c)
+    ended = Ended()
     if threading.current_thread() is not threading.main_thread():
         yield ended
         return

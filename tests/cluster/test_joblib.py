@@ -67,7 +67,8 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(sweep, whole):
 
 
 @pytest.mark.parametrize(
-    ("send", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
+    ("send", "number"),
+    [(os.killpg, signal.SIGINT), (os.killpg, signal.SIGTERM), (os.kill, signal.SIGTERM)],
 )
 def test_a_signal_ends_one_worker_that_joblib_runs_in_the_program_itself(
     sweep, whole, send, number

@@ -1,4 +1,4 @@
-"""A PostgreSQL that holds the study and MLflow's records is restarted amid a sweep."""
+"""A PostgreSQL that holds the study, or MLflow's records too, is away amid a sweep."""
 
 import json
 import os
@@ -107,3 +107,25 @@ def test_eight_workers_finish_each_of_400_trials_once_over_two_restarts(
         if file.is_file():
             assert postgres.password.encode() not in file.read_bytes(), file
     study._storage._backend.engine.dispose()
+
+
+def test_ctrl_c_ends_a_sweep_in_seconds_while_the_server_is_away_and_the_same_command_goes_on(
+    sweep, database, postgres
+):
+    url = database()
+    command = [f"hydra.sweeper.storage={url}", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=6"]
+    command += ["hydra.sweeper.tracking.name=none", "seconds=0.5"]
+    interrupted = sweep(*command)
+    interrupted.wait_until(lambda: n_completed(url) >= 1)
+    postgres.stop("immediate")
+    try:
+        time.sleep(2)
+        interrupted.ctrl_c()
+        assert interrupted.wait(seconds=40) == 130, interrupted.output
+    finally:
+        postgres.start()
+    assert "the same command goes on where this stood" in interrupted.output
+    assert "Traceback" not in interrupted.output
+    again = sweep(*command)
+    assert again.wait() == 0, again.output
+    assert n_completed(url) == 6

@@ -153,7 +153,7 @@ def test_an_interrupted_run_ends_as_failed_and_with_exit_code_130(project, name)
     process.send_signal(signal.Signals[name])
     began = time.monotonic()
     _, said = process.communicate(timeout=60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert process.returncode == 130
     assert "Traceback" not in said
     _, run = latest_run(project, experiment)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from seqsweep import config as config_module
 from seqsweep.config import Config, keys_of, read
+from seqsweep.config.reading import NAMED
 from seqsweep.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent.parent / "conf"
@@ -255,7 +256,7 @@ UNIONS = {
 
 
 def test_the_sections_that_a_name_decides_are_those_that_error_texts_know():
-    assert set(UNIONS) == config_module._NAMED == {"data", "model"}
+    assert set(UNIONS) == NAMED == {"data", "model"}
 
 
 @pytest.mark.parametrize("section", UNIONS)

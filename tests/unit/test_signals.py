@@ -49,12 +49,22 @@ def test_a_signal_that_is_held_back_comes_once_after_the_block():
     assert came == ["heard", "heard"]
 
 
-def test_in_another_thread_there_is_nothing_to_hold_back():
+def test_a_signal_that_is_passed_on_is_answered_within_the_block_then_outside():
+    came = []
+    with (
+        handled_by(lambda: came.append("outside")),
+        handled_by(lambda: came.append("within"), passes_on=True),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+    assert came == ["within", "outside"]
+
+
+def test_in_another_thread_there_is_nothing_to_hold_back_or_to_handle():
     errors = []
 
     def hold() -> None:
         try:
-            with held_back():
+            with held_back(), handled_by(lambda: None):
                 pass
         except ValueError as error:  # only the main thread may set handlers
             errors.append(error)

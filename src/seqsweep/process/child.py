@@ -62,8 +62,6 @@ def pack(function: Callable[[DictConfig], Any], hydra_context: HydraContext) -> 
 
 def main(payload: bytes, app: bytes, connection: Connection) -> None:
     """Runs the pickled `Job` of the app and sends its outcome as the last message."""
-    # Ctrl-C is the worker's to answer; SIG_IGN would pass on to programs that a job starts
-    signal.signal(signal.SIGINT, lambda *_: None)
     _end_with_the_worker()
     word = _last_word(payload, app, connection)
     with contextlib.suppress(OSError, ValueError):  # a full disk, a stream that the job has closed

@@ -13,6 +13,9 @@ from seqsweep.signals import TIME_IS_UP
 # it ends with the worker, whose pipe it watches. A trial takes its own handlers.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(TIME_IS_UP, signal.SIG_IGN)  # a trial too: its worker ends it in its own way
+# Ctrl-C is the worker's to answer. Each trial is forked with the handler that stands here; SIG_IGN
+# would pass on to programs that a job starts.
+signal.signal(signal.SIGINT, lambda *_: None)
 gc.disable()  # of what is imported nothing goes
 obey()
 # What else each trial would do anew: look for Hydra's plugins, 15 ms, and learn the grammar of

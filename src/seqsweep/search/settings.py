@@ -11,18 +11,8 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import BeforeValidator, Field, model_validator
 
-from seqsweep.config import (
-    Count,
-    DevicesConfig,
-    Flag,
-    Number,
-    Positive,
-    Seed,
-    Text,
-    TrackingConfig,
-    checked,
-    frozen,
-)
+from seqsweep.config import DevicesConfig, TrackingConfig, checked
+from seqsweep.config.values import Count, Flag, Number, Positive, Seed, Text, frozen
 from seqsweep.errors import ConfigError
 from seqsweep.named import function_named
 from seqsweep.process.messages import OBJECTIVE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import math
@@ -42,6 +43,7 @@ from seqsweep.search.space.parameter import literal
 from seqsweep.search.study.holder import let_go
 from seqsweep.search.study.past import ENDED_BY, SWEEP_RUN, mend
 from seqsweep.search.study.records import MODEL_ID, RUN_KEY
+from seqsweep.search.study.store.base import STORE_ERRORS, Store
 from seqsweep.search.study.store.opening import is_sqlite
 from seqsweep.search.study.study import silence_optuna
 from seqsweep.search.workers.attempt import results_of
@@ -137,10 +139,11 @@ def run(plan: Plan, console: Console) -> int:
             send_what_workers_left(plan, in_all_s=plan.settings.tracking.wait)
             again = mend(study, tracking, sweep_run.key)
         _say_begin(console, plan, study, again)
-        stop, outcome = _search(plan, console, study, tracking, sweep_run)
+        stop, outcome = _search(plan, console, storage, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
             heed_interrupt()  # which may be why
     except KeyboardInterrupt:
+        storage.hurry()
         outcome = Failed(INTERRUPTED)
     finally:
         is_ours = let_go(storage, study._study_id, plan.holder)
@@ -165,7 +168,12 @@ def run(plan: Plan, console: Console) -> int:
 
 
 def _search(
-    plan: Plan, console: Console, study: optuna.Study, tracking: Tracking, sweep_run: Run
+    plan: Plan,
+    console: Console,
+    storage: Store,
+    study: optuna.Study,
+    tracking: Tracking,
+    sweep_run: Run,
 ) -> tuple[Stop, Outcome]:
     """Runs the trials, then lets the best be evaluated; reports both."""
     found = Found(plan, study)
@@ -173,9 +181,16 @@ def _search(
         with found.stopped_by_errors():
             found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
         is_in_a_hurry = stop.says == INTERRUPTED
-        if not is_in_a_hurry:
+        if is_in_a_hurry:
+            storage.hurry()
+        else:
             watch.begin_last()
-        outcome = _conclude(plan, console, found, tracking, sweep_run)
+        try:
+            outcome = _conclude(plan, console, found, tracking, sweep_run)
+        except STORE_ERRORS:
+            if not is_in_a_hurry:
+                raise
+            outcome = Failed(INTERRUPTED)
         if not is_in_a_hurry and (problem := watch.end_last()) is not None:
             console.print(f"[yellow]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     return stop, outcome
@@ -349,12 +364,19 @@ def _runners(plan: Plan) -> str:
 
 def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
     lines = ["", f"jobs    {plan.folder}"]
+    with contextlib.suppress(*STORE_ERRORS):  # of a store that is away others tell
+        lines += _models(plan, study, tracking)
+    for line in [*lines, *how_to_see(tracking)]:
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _models(plan: Plan, study: optuna.Study, tracking: Tracking) -> list[str]:
+    """Says where the models of the best trials are."""
     runs = [(trial, model_run(tracking, trial)) for trial in best_trials(study)]
     models = [trial.user_attrs.get(MODEL_ID) or run.model_id for trial, run in runs]
     if models and len(plan.settings.direction) > 1:
-        lines.append("models  of the front: in the runs with the tag seqsweep.best")
-    elif models and models[0]:
-        lines.append(f"model   models:/{models[0]}")
-        lines += [f"        {said}" for _, run in runs if (said := run.registered)]
-    for line in [*lines, *how_to_see(tracking)]:
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        return ["models  of the front: in the runs with the tag seqsweep.best"]
+    if not models or not models[0]:
+        return []
+    registered = [f"        {said}" for _, run in runs if (said := run.registered)]
+    return [f"model   models:/{models[0]}", *registered]

@@ -31,6 +31,13 @@ __all__ = [
     "record",
 ]
 
+# MLflow reads this as it is imported, or at each run
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It would print the server's address, with the password in it, at the end of each run, for which it
+# reads the run once more.
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
 JOURNAL = "unsent.jsonl"  # in the folder of a sweep or a single run, while something waits
 
 
@@ -46,17 +53,18 @@ def open_tracking(config: TrackingConfig, folder: Path) -> Tracking:
         from seqsweep.tracking.none import NoTracking
 
         return NoTracking()
+    from seqsweep.tracking.experiment import Experiment
     from seqsweep.tracking.journal import Journal
     from seqsweep.tracking.mlflow import MlflowStore
     from seqsweep.tracking.outbox import Outbox
 
-    store = MlflowStore.open(config)
+    experiment = Experiment.open(config)
     header = {
-        "uri": masked(store.uri),
-        "dir": str(store.folder),
+        "uri": masked(experiment.uri),
+        "dir": str(experiment.folder),
         "experiment": config.experiment,
     }
-    return Outbox(store, Journal(folder / JOURNAL, header))
+    return Outbox(MlflowStore(experiment), Journal(folder / JOURNAL, header))
 
 
 def place_of(config: TrackingConfig) -> str:

@@ -9,45 +9,29 @@ once MLflow has answered.
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
-import logging
-import os
 import re
-import shlex
-import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# It would print the server's address, with the password in it, at the end of each run, for which it
-# reads the run once more.
-os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils import mlflow_tags
 from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
-from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError
 from seqsweep.evaluation import Evaluation
 from seqsweep.folders import write_whole
 from seqsweep.process.messages import DataInput
-from seqsweep.secrets import masked
-from seqsweep.stores import make_whole, sqlite_url
 from seqsweep.tracking.base import KEY, SWEEP, TRIAL
 from seqsweep.tracking.datasets import dataset_input
+from seqsweep.tracking.experiment import Experiment
 from seqsweep.tracking.failures import told_of
 from seqsweep.tracking.journal import Entry
 from seqsweep.tracking.registry import register
@@ -58,9 +42,6 @@ MOST_PARAMS = 100
 BATCHED = ("log", "tag", "end")  # what several entries in a row may say to be sent together
 STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 OF_THE_END = ("seqsweep.outcome", "seqsweep.reason", "seqsweep.ended_by")  # tags
-# A request that fails is repeated by the outbox, so MLflow's own 7 tries of up to 120 s are not
-# wanted: while they last nobody knows that the server is away.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 
 class MlflowStore:
@@ -72,44 +53,17 @@ class MlflowStore:
         ids: MLflow's id of each run that is known, by key.
         models: the id of each run's model, by the run's key.
         registered: what came of registering it, by the run's key.
-        uri: the store's address.
-        folder: where the store lies if it is the local one.
+        experiment: where they are kept.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, uri: str, folder: Path) -> None:
+    def __init__(self, experiment: Experiment) -> None:
         self.ids: dict[str, str] = {}
         self.models: dict[str, str] = {}
         self.registered: dict[str, str] = {}
+        self.experiment = experiment
+        self._client = experiment.client
         self._doubtful: set[str] = set()
         self._places: dict[str, str] = {}  # of the files of the runs that were started here
-        self.uri = uri
-        self.folder = folder
-        self._client = client
-        self._experiment_id = experiment_id
-
-    @classmethod
-    def open(cls, config: TrackingConfig) -> MlflowStore:
-        """Opens the store and its experiment; creates both where they do not exist.
-
-        Raises:
-            TrackingError: the store cannot be opened.
-        """
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        # It logs the traceback of what it raises, which is told once
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        folder = Path(config.dir).expanduser().resolve()
-        uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or _local(folder)
-        is_local = uri == _local(folder)
-        artifacts = (folder / "mlruns" / "artifacts").as_uri() if is_local else None
-        with told_of(uri):
-            if is_local:
-                make_whole(folder / "mlflow.db", _build_store)
-            client = MlflowClient(tracking_uri=uri)
-            experiment_id = _experiment(client, config.experiment, artifacts)
-        return cls(client, experiment_id, uri, folder)
 
     def do(self, entries: Sequence[Entry], *, is_doubtful: bool = False) -> None:
         """Does what an entry says; several must be of one run, and each `BATCHED`.
@@ -121,7 +75,7 @@ class MlflowStore:
             TrackingError: it will not work.
         """
         first = entries[0]
-        with told_of(self.uri):
+        with told_of(self.experiment.uri):
             if first.what in BATCHED:
                 self._batch(first.run, entries)
             elif first.what in ("start", "add_model"):
@@ -136,8 +90,8 @@ class MlflowStore:
             TrackingError: the store cannot be read.
         """
         if key not in self.ids:
-            with told_of(self.uri):
-                found = self._search(f"tags.`{KEY}` = '{key}'")
+            with told_of(self.experiment.uri):
+                found = self.experiment.search(f"tags.`{KEY}` = '{key}'")
             if found:
                 self.ids[key] = min(run.info.run_id for run in found)
         return self.ids.get(key)
@@ -148,8 +102,9 @@ class MlflowStore:
         Raises:
             TrackingError: the store cannot be read.
         """
-        with told_of(self.uri):
-            found = self._search(f"tags.`{SWEEP}` = '{sweep}' and attributes.status = 'RUNNING'")
+        with told_of(self.experiment.uri):
+            wanted = f"tags.`{SWEEP}` = '{sweep}' and attributes.status = 'RUNNING'"
+            found = self.experiment.search(wanted)
         return [(run.data.tags[KEY], int(run.data.tags[TRIAL])) for run in found]
 
     def start(
@@ -177,7 +132,7 @@ class MlflowStore:
             if parent is not None:
                 tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = self._id(parent)
             run = self._client.create_run(
-                self._experiment_id, start_time=time_ms, tags=tags, run_name=name
+                self.experiment.id, start_time=time_ms, tags=tags, run_name=name
             )
             self.ids[key] = run.info.run_id
             self._places[key] = run.info.artifact_uri
@@ -257,7 +212,7 @@ class MlflowStore:
         model = self._model_of(run_id) if is_doubtful else None
         if model is None:
             model = self._client.create_logged_model(
-                self._experiment_id, name="model", source_run_id=run_id
+                self.experiment.id, name="model", source_run_id=run_id
             )
         description = Model.load(folder)
         description.run_id = run_id
@@ -281,39 +236,6 @@ class MlflowStore:
             self._client, name, run_id, self.models[key], Evaluation(**evaluation)
         )
 
-    @property
-    def place(self) -> str:
-        """Where the store is, without a password."""
-        return f"the MLflow store {masked(self.uri)}"
-
-    def by_id(self, run_id: str) -> Run | None:
-        """Gives the run of that id, None where there is none."""
-        try:
-            return self._client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                raise
-            return None
-
-    def below(self, run_id: str) -> list[Run]:
-        """Gives the runs below that one."""
-        return self._search(f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
-
-    def last(self, wanted: str) -> Run | None:
-        """Gives the run that was started last of those that a filter of MLflow's lets through."""
-        found = self._client.search_runs(
-            [self._experiment_id], wanted, max_results=1, order_by=["attributes.start_time DESC"]
-        )
-        return found[0] if found else None
-
-    def curve(self, run_id: str, name: str) -> dict[int, float]:
-        """Gives a metric's values by step; empty where the run has none."""
-        return {m.step: m.value for m in self._client.get_metric_history(run_id, name)}
-
-    def file(self, run_id: str, name: str, folder: str) -> str:
-        """Copies a file of a run into `folder`; gives its path."""
-        return self._client.download_artifacts(run_id, name, folder)
-
     def reopen(self, key: str) -> None:
         """Makes an ended run one that goes on."""
         run_id = self._id(key)
@@ -323,27 +245,9 @@ class MlflowStore:
             if tag in tags:
                 self._client.delete_tag(run_id, tag)
 
-    def page(self) -> str:
-        """Gives the address of the runs on the server, or where `mlflow ui` will serve them.
-
-        Without the workflow type, MLflow 3 opens on its pages for language models.
-        """
-        server = masked(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server}/#/experiments/{self._experiment_id}?workflowType=machine_learning"
-
-    def how_to_open(self) -> str | None:
-        """Gives the command that serves the runs; None where a server does already."""
-        if self.uri.startswith("http"):
-            return None
-        program = Path(sys.executable).with_name("mlflow")
-        command = f"{shlex.quote(str(program)) if program.exists() else 'mlflow'} ui"
-        if self.uri == _local(self.folder):
-            return f"cd {shlex.quote(str(self.folder))} && {command}"
-        return f"{command} --backend-store-uri {shlex.quote(masked(self.uri))}"
-
     def _id(self, key: str) -> str:
         if (run_id := self.find(key)) is None:
-            raise TrackingError(f"{self.place} has lost a run")
+            raise TrackingError(f"{self.experiment.place} has lost a run")
         return run_id
 
     def _files_of(self, key: str) -> ArtifactRepository:
@@ -353,61 +257,21 @@ class MlflowStore:
         return self._files_at(self._places[key])
 
     def _files_at(self, place: str) -> ArtifactRepository:
-        place = add_databricks_profile_info_to_artifact_uri(place, self.uri)
-        return get_artifact_repository(place, tracking_uri=self.uri)
+        place = add_databricks_profile_info_to_artifact_uri(place, self.experiment.uri)
+        return get_artifact_repository(place, tracking_uri=self.experiment.uri)
 
     def _delete_doubles(self, key: str) -> None:
         """Deletes the runs that requests have made of which no answer came in time."""
-        for run in self._search(f"tags.`{KEY}` = '{key}'"):
+        for run in self.experiment.search(f"tags.`{KEY}` = '{key}'"):
             if run.info.run_id != self._id(key):
                 self._client.delete_run(run.info.run_id)
         self._doubtful.discard(key)
 
-    def _search(self, wanted: str) -> list[Run]:
-        found, page = [], None
-        while page != "":
-            runs = self._client.search_runs([self._experiment_id], wanted, page_token=page)
-            found += runs
-            page = runs.token or ""
-        return found
-
     def _model_of(self, run_id: str) -> Any:
         models = self._client.search_logged_models(
-            [self._experiment_id], filter_string=f"source_run_id = '{run_id}'"
+            [self.experiment.id], filter_string=f"source_run_id = '{run_id}'"
         )
         return models[0] if models else None
-
-
-def _local(folder: Path) -> str:
-    """Gives the store that a plain `mlflow ui` opens in `folder`."""
-    return sqlite_url(folder / "mlflow.db")
-
-
-def _build_store(path: Path) -> None:
-    """Makes a store with a write-ahead log, which the file keeps: docs/performance.md."""
-    MlflowClient(tracking_uri=sqlite_url(path)).search_experiments()
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-
-
-def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """Gives the id of the experiment; creates it with an absolute place for its artifacts.
-
-    Without one, a process that changes its folder would make a store of its own.
-    """
-    if (found := client.get_experiment_by_name(name)) is not None:
-        if found.lifecycle_stage == "deleted":
-            raise TrackingError(
-                f"tracking.experiment={name!r} is a deleted experiment of MLflow: restore it with "
-                f"`mlflow experiments restore -x {found.experiment_id}` or choose another name"
-            )
-        return found.experiment_id
-    try:
-        return client.create_experiment(name, artifact_location=artifacts)
-    except MlflowException:  # another sweep was faster
-        if (found := client.get_experiment_by_name(name)) is None:
-            raise
-        return found.experiment_id
 
 
 def _parts(items: Sequence[Any], most: int) -> list[Sequence[Any]]:

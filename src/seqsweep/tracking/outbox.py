@@ -178,11 +178,11 @@ class Outbox(Tracking):
 
     def page(self) -> str:
         """Gives the address of the runs once they are served."""
-        return self.store.page()
+        return self.store.experiment.page()
 
     def how_to_open(self) -> str | None:
         """Gives the command that serves the runs; None where a server does already."""
-        return self.store.how_to_open()
+        return self.store.experiment.how_to_open()
 
     def put(self, entry: Entry) -> None:
         """Takes what is to be sent.

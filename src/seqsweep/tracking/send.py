@@ -12,6 +12,7 @@ from pathlib import Path
 from seqsweep.config import TrackingConfig
 from seqsweep.errors import TrackingError, UserError
 from seqsweep.record import counted
+from seqsweep.tracking.experiment import Experiment
 from seqsweep.tracking.journal import Journal
 from seqsweep.tracking.mlflow import MlflowStore
 from seqsweep.tracking.outbox import Outbox
@@ -54,7 +55,7 @@ def send(path: Path, uri: str | None = None) -> int:
     )
     journal = Journal(path, header)
     count = len(journal.load())
-    outbox = Outbox(MlflowStore.open(config), journal)
+    outbox = Outbox(MlflowStore(Experiment.open(config)), journal)
     if problem := outbox.flush(WAIT_S) or outbox.refusal():
         raise TrackingError(problem)
     return count

@@ -1,5 +1,6 @@
 """Settings of a sweep, as they are where nothing is set."""
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,8 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_sweeper import OPTIONS, SeqsweepSweeperConf
 from seqsweep.search.settings import Settings
+
+SERVERS = ("postgres", "mariadb")
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +28,11 @@ def settings() -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.cluster)])
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(each, marks=pytest.mark.cluster) for each in SERVERS)]
+)
 def place(request, tmp_path) -> str:
     """Where an empty store of studies is, of each kind."""
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")
-    return request.getfixturevalue("database")()
+    return request.getfixturevalue(request.param).create(f"of_{uuid.uuid4().hex}")

@@ -8,8 +8,8 @@ from seqsweep.errors import UserError
 
 def check_studies(place: str) -> Check:
     """Opens the store and counts its studies."""
-    from seqsweep.search.study.store.base import NoStudiesError
     from seqsweep.search.study.reading import open_for_reading, readable
+    from seqsweep.search.study.store.base import NoStudiesError
 
     try:
         with readable(place):

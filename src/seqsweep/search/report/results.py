@@ -107,7 +107,8 @@ def print_end(console: Console, study: optuna.Study, stop: Stop) -> None:
     twins = sum("duplicate_of" in trial.user_attrs for trial in trials)
     broken = sum(not is_feasible(trial) for trial in trials)
     words += [f"{again} of them tried again"] if again else []
-    words += [f"{left} of them not tried again any more"] if left else []
+    fate = "not tried again any more" if stop.ends_the_study else "to be tried again"
+    words += [f"{left} of them {fate}"] if left else []
     words += [f"{twins} not trained, as their values had been"] if twins else []
     words += [f"{broken} break a constraint (!)"] if broken else []
     console.print(", ".join(words) or "no trial", highlight=False)

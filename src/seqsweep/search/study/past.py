@@ -134,8 +134,9 @@ def mend(study: optuna.Study, tracking: Tracking, sweep: str) -> int:
     failure of its own: its values wait to be run again, whatever `max_retries` says. `sweep` is the
     key of the sweep's run.
     """
-    again, trials = 0, study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     retried = retried_numbers(trials)
+    again = sum(t.state is TrialState.WAITING and RETRY_OF in t.user_attrs for t in trials)
     for trial in trials:
         is_retried = trial.number in retried
         if trial.state is TrialState.RUNNING:

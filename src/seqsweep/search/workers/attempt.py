@@ -24,16 +24,22 @@ SIGNAL_S = 0.1  # by which the death of a trial may be seen before the signal th
 
 
 class Interrupt:
-    """Ends all attempts that run, and all that would begin; see `TrialProcess.interrupt`."""
+    """Ends all attempts that run, and all that would begin; see `TrialProcess.interrupt`.
+
+    Attributes:
+        hands_back: whether others, who go on, are to run again what it ends.
+    """
 
     def __init__(self) -> None:
+        self.hands_back = False
         self._come = threading.Event()
         self._running: set[TrialProcess] = set()
         # started here: a signal's handler may not, it may come while a thread is being started
         threading.Thread(target=self._end_the_grace, daemon=True).start()
 
-    def set(self) -> None:
+    def set(self, *, hands_back: bool = False) -> None:
         """Ends them; may be called by a signal's handler."""
+        self.hands_back |= hands_back
         self._come.set()
         for process in list(self._running):
             process.interrupt(Failed(INTERRUPTED))

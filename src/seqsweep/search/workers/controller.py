@@ -6,8 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import optuna
 from hydra.core.utils import JobReturn, JobStatus
@@ -16,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from seqsweep.errors import SearchError, TrackingError, UserError, first_line
-from seqsweep.outcome import INTERRUPTED, Failed
+from seqsweep.outcome import Failed
 from seqsweep.search.plan import Plan
 from seqsweep.search.report.display import Display
 from seqsweep.search.study.past import SILENT, WORKER, mend, outcome_of, reason_of, run_again
@@ -24,15 +23,15 @@ from seqsweep.search.study.records import RUN_KEY
 from seqsweep.search.study.store.base import LOOK_S, STORE_ERRORS
 from seqsweep.search.workers.crew import Crew, send_what_workers_left, tell_all, told
 from seqsweep.search.workers.launcher import cancel, has_jobs, seen_by_workers
+from seqsweep.search.workers.looking import looking
 from seqsweep.search.workers.spectator import Spectator
-from seqsweep.search.workers.stops import Stop, find_stop, settled
+from seqsweep.search.workers.stops import INTERRUPT, Stop, find_stop, settled
 from seqsweep.signals import handled_by, let_the_next_one_kill
 from seqsweep.tracking import HURRY_S, Tracking
 
 MOST_LAUNCHES = 3  # in a row of which no trial comes to an end
 LEAVE_S = 15.0  # in which workers that have nothing left to do end by themselves
 QUIET = 3  # looks at a study that has no running trial, after which no worker is left
-INTERRUPT = Stop("interrupt", INTERRUPTED, is_failure=True)
 
 # Starts the workers and waits for them; gives what each of them came to.
 Launch = Callable[[], Sequence[JobReturn]]
@@ -73,19 +72,28 @@ class Controller:
         Raises:
             UserError: no worker can run, or they end again and again before any trial does.
         """
-        with self._display, handled_by(self._signalled), self._looking():
-            in_vain = 0
-            while (stop := self._stop()) is None:
-                if self._refusal is not None or in_vain == MOST_LAUNCHES:
-                    raise self._refusal or self._in_vain()
-                ended = len(settled(self._trials()))
-                self._launch(launch)
-                self._await_the_rest()
-                in_vain = in_vain + 1 if len(settled(self._trials())) == ended else 0
+        with self._display, handled_by(self._signalled), looking(self._look, every_s=LOOK_S):
+            try:
+                stop = self._launch_until_the_end(launch)
+            except STORE_ERRORS:
+                if not self._interrupted.is_set():
+                    raise
+                stop = INTERRUPT
             if self._refusal is not None:
                 self._display.note(f"one worker did not run: {self._refusal}")
         self._close_runs(stop)
         self._storage.close()
+        return stop
+
+    def _launch_until_the_end(self, launch: Launch) -> Stop:
+        in_vain = 0
+        while (stop := self._stop()) is None:
+            if self._refusal is not None or in_vain == MOST_LAUNCHES:
+                raise self._refusal or self._in_vain()
+            ended = len(settled(self._trials()))
+            self._launch(launch)
+            self._await_the_rest()
+            in_vain = in_vain + 1 if len(settled(self._trials())) == ended else 0
         return stop
 
     def _launch(self, launch: Launch) -> None:
@@ -158,42 +166,28 @@ class Controller:
             f"{self._plan.folder / 'workers'}"
         )
 
-    @contextmanager
-    def _looking(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def look_often() -> None:
-            while not over.wait(LOOK_S):
-                self._look()
-
-        thread = threading.Thread(target=look_often, name="controller", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            self._look()
-
     def _look(self) -> None:
         """Shows what is new, fails lost trials, and passes on that the sweep is over."""
-        with contextlib.suppress(*STORE_ERRORS):  # it may come back
-            if self._interrupted.is_set() and self._over_since is None:
-                tell_all(self._study, self._plan.holder, INTERRUPT)
-            fail_stale_trials(self._study)
-            self._spectator.look(self._trials())
-            if self._stop() is None or (self._running() and not self._interrupted.is_set()):
-                return
-            if self._over_since is None:
-                self._over_since = time.monotonic()
-                cancel(self._plan.launcher, only_waiting=True)
-            wait_s = LEAVE_S + self._crew.look_s
-            if not self._interrupted.is_set():  # they still have records to send
-                wait_s += self._plan.settings.tracking.wait
-            if self._is_launching and time.monotonic() - self._over_since > wait_s:
-                cancel(self._plan.launcher)
-                self._leaves = True
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if self._interrupted.is_set():  # also where the store is away
+            self._see_them_leave()
+            tell_all(self._study, self._plan.holder, INTERRUPT)
+        fail_stale_trials(self._study)
+        self._spectator.look(self._trials())
+        if self._stop() is not None and not self._running():
+            self._see_them_leave()
+
+    def _see_them_leave(self) -> None:
+        """Gives the workers some time to end by themselves, then ends the launcher that waits."""
+        if self._over_since is None:
+            self._over_since = time.monotonic()
+            cancel(self._plan.launcher, only_waiting=True)
+        wait_s = LEAVE_S + self._crew.look_s
+        if not self._interrupted.is_set():  # they still have records to send
+            wait_s += self._plan.settings.tracking.wait
+        if self._is_launching and time.monotonic() - self._over_since > wait_s:
+            cancel(self._plan.launcher)
+            self._leaves = True
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     def _signalled(self) -> None:
         """Ends the sweep, at the second signal this program at once."""
@@ -206,14 +200,15 @@ class Controller:
             let_the_next_one_kill()
             signal.raise_signal(signal.SIGTERM)
         self._interrupted.set()
+        self._storage.hurry()
 
     def _on_lost(self, study: optuna.Study, trial: FrozenTrial) -> None:
         run_again(study, trial)
 
     def _close_runs(self, stop: Stop) -> None:
         """Closes the runs of trials whose worker could not."""
-        trials = self._trials()
-        with contextlib.suppress(TrackingError):  # of a store that is away others tell
+        with contextlib.suppress(TrackingError, *STORE_ERRORS):  # of one that is away others tell
+            trials = self._trials()
             if stop != INTERRUPT:
                 lost = [t for t in trials if reason_of(t) == SILENT and RUN_KEY in t.user_attrs]
                 for key in (trial.user_attrs[RUN_KEY] for trial in lost):

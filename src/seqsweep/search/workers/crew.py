@@ -32,7 +32,7 @@ from seqsweep.tracking import JOURNAL, Tracking, open_tracking
 
 STOP = "seqsweep:stop"  # a study's attribute: what is to end the workers of one holder
 ORPHANED = Stop("interrupt", "the program that started this worker is gone", is_failure=True)
-GONE = Stop("grace_period", "the sweep has let the study go, or another has it", is_failure=True)
+GONE = Stop("grace_period", "the sweep has let the study go", is_failure=True)
 OUTPUT = "output.log"  # in a worker's folder: what it would have shown on a screen
 REFUSED = "refused.txt"  # there too: what the tracking store would not record
 MANY = 50  # workers; where there are more, each looks at the sweep less often than once a second
@@ -206,16 +206,28 @@ def told(attributes: Mapping[str, Any], holder: Holder) -> Stop | None:
     return Stop(**found) if found.pop("token", None) == holder.token else None
 
 
-def why_to_end(plan: Plan, crew: Crew, attributes: Mapping[str, Any]) -> Stop | None:
+def why_to_end(plan: Plan, crew: Crew | None, attributes: Mapping[str, Any]) -> Stop | None:
     """Says what ends a worker that the study's trials do not tell; None where its sweep goes on.
 
-    A sweep that was killed gives its lock back at once; on its own host that can be seen.
+    Without a crew the worker is the sweep's own program. A sweep that was killed gives its lock
+    back at once; on its own host that can be seen.
     """
     holder = Holder.read(attributes)
     if (stop := told(attributes, plan.holder)) is not None:
         return stop
-    if holder is None or holder.token != plan.holder.token:
+    if holder is None:
         return GONE
-    if crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):
+    if holder.token != plan.holder.token:
+        return _taken_over(plan, holder)
+    if crew and crew.is_watched and holder.is_of_this_host and not is_run_in(plan.folder):
         return ORPHANED
     return None
+
+
+def _taken_over(plan: Plan, holder: Holder) -> Stop:
+    return Stop(
+        "grace_period",
+        f"another sweep went on with {plan.study_name} on the host {holder.host}, as this one was "
+        f"not heard of for longer than {plan.settings.grace_period} s",
+        is_failure=True,
+    )

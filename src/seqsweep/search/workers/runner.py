@@ -130,6 +130,11 @@ class Runner:
             ending.outcome = work(run)
         return ending.outcome
 
+    def close(self, trial: optuna.Trial | FrozenTrial, outcome: Outcome) -> None:
+        """Closes the run of a trial that others ended or ran."""
+        if key := trial.user_attrs.get(RUN_KEY):
+            self._tracking.run(key).end(outcome)
+
     def name_runs(self, trial: optuna.Trial) -> None:
         """Tells the study MLflow's ids of the trial's run and model, where they are known."""
         known = trial.user_attrs

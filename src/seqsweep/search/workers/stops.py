@@ -36,6 +36,9 @@ class Stop:
         return self.says if self.says == INTERRUPTED else f"ended by {self.field}: {self.says}"
 
 
+INTERRUPT = Stop("interrupt", INTERRUPTED, is_failure=True)
+
+
 def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Gives the trials that have ended and are not tried again."""
     retried = retried_numbers(trials)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seqsweep.search.workers.crew import ORPHANED, OUTPUT, Crew, settle_in, warm
 from seqsweep.search.workers.session import Session
 from seqsweep.search.workers.stops import Stop
 from seqsweep.secrets import keep_out_of_logs
-from seqsweep.signals import ended_by_its_host
+from seqsweep.signals import ended_by_its_host, handled_by, let_the_next_one_kill
 from seqsweep.terminal import LOG_WIDTH, Terminal
 from seqsweep.tracking import Tracking
 
@@ -46,7 +47,9 @@ class Worker:
         """Runs the trials; says what ended the sweep."""
         if self.crew is None:
             _keep_quiet()
-            return Session(self, self.plan.slots, Terminal()).run()
+            session = Session(self, self.plan.slots, Terminal())
+            with handled_by(partial(_interrupt_once, session)):
+                return session.run()
         folder, number = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().job.num
         with (folder / OUTPUT).open("a", buffering=1, encoding="utf-8") as log:
             stop = self.join(folder, Console(file=log, width=LOG_WIDTH), number)
@@ -57,19 +60,27 @@ class Worker:
     def join(self, folder: Path, console: Console, number: int | None = None) -> Stop:
         """Runs trials beside other workers; what it writes is in `folder`.
 
-        Without a `number` nobody has launched it but a person, whose Ctrl-C it heeds. At home
-        signals are the sweep's to answer, which ends this worker as it does all others.
+        Without a `number` nobody has launched it but a person. At home a signal is the sweep's to
+        answer too, after this worker, whose trials it may have ended.
         """
         _keep_quiet()
         keep_out_of_logs()
         if self.is_at_home:
             warm_up(self.plan, folder)
-            return Session(self, self.crew.slots(self.plan, number), console, folder).run()
-        with ended_by_its_host(by_ctrl_c=number is None) as ended:
+            session = Session(self, self.crew.slots(self.plan, number), console, folder)
+            with handled_by(session.interrupt, passes_on=True):
+                return session.run()
+        with ended_by_its_host() as ended:
             settle_in(self.plan, self.crew, folder)
             session = Session(self, self.crew.slots(self.plan, number), console, folder)
-            ended.calls(session.end_alone)
+            ended.calls(partial(session.interrupt, hands_back=True))
             return session.run()
+
+
+def _interrupt_once(session: Session) -> None:
+    """Ends the running trials; the next signal ends the program."""
+    let_the_next_one_kill()
+    session.interrupt()
 
 
 def _keep_quiet() -> None:

@@ -129,7 +129,7 @@ class TestATrialThatIsNotHeardOf:
     def test_is_run_again_once_also_when_the_sweep_goes_on_later(self, study, connect):
         begin(study, connect(), heard_s_ago=GRACE_S + 2)
         fail_stale_trials(optuna.load_study(study_name="swept-1", storage=connect(run_again)))
-        assert mend(study, NoTracking(), "") == 0
+        assert mend(study, NoTracking(), "") == 1
         (waiting,) = [t for t in study.get_trials() if t.state is TrialState.WAITING]
         assert waiting.user_attrs["retry_of"] == 0
 
@@ -137,7 +137,8 @@ class TestATrialThatIsNotHeardOf:
         begin(study, connect(), heard_s_ago=GRACE_S + 2)
         fail_stale_trials(study)
         assert reason_of(study.get_trials()[0]) == SILENT
-        assert [mend(study, NoTracking(), "") for _ in range(2)] == [1, 0]
+        assert [mend(study, NoTracking(), "") for _ in range(2)] == [1, 1]
+        assert [t.state for t in study.get_trials()] == [TrialState.FAIL, TrialState.WAITING]
 
 
 def test_a_heartbeat_that_the_store_refuses_is_followed_by_the_next(study, storage, monkeypatch):

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import FloatDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.trial import create_trial
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from seqsweep.errors import SearchError
 from seqsweep.search.workers import controller as controller_module
 from seqsweep.search.workers.controller import Controller
 from seqsweep.search.workers.launcher import Kind
+from seqsweep.search.workers.stops import INTERRUPT
 
 N_TRIALS = 3
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -29,7 +31,7 @@ class Program:
     def __init__(self, folder, settings, launcher: Kind) -> None:
         self._storage = optuna.storages.InMemoryStorage()
         self.study = optuna.create_study(storage=self._storage, study_name="study-1")
-        self._storage.close = lambda: None
+        self._storage.close = self._storage.hurry = lambda: None
         plan = SimpleNamespace(
             connect=lambda _on_lost: self._storage,
             study_name="study-1",
@@ -43,6 +45,12 @@ class Program:
         crew = SimpleNamespace(size=1, look_s=0.0, timeout_s=None)
         tracking = SimpleNamespace(tell=lambda _listener: None, running=lambda _sweep: [])
         self.controller = Controller(plan, crew, tracking, "run", Console(file=io.StringIO()))
+
+    def lose_the_store(self) -> None:
+        def get_all_trials(*_arguments, **_named) -> None:
+            raise StorageInternalError("the server is away")
+
+        self._storage.get_all_trials = get_all_trials
 
     def complete_all(self) -> None:
         for _ in range(N_TRIALS):
@@ -101,6 +109,17 @@ def test_no_jobs_are_added_to_those_that_a_queue_still_has(program, monkeypatch)
     monkeypatch.setattr(controller_module, "has_jobs", has_jobs)
     assert a_program.controller.run(launch).field == "n_trials"
     assert len(launched) == 1
+
+
+def test_an_interrupt_ends_the_program_although_the_store_is_away(program):
+    a_program = program(Kind("joblib", ends_all=True))
+
+    def launch() -> list:
+        signal.raise_signal(signal.SIGINT)
+        a_program.lose_the_store()
+        return []
+
+    assert a_program.controller.run(launch) == INTERRUPT
 
 
 def refused() -> list[JobReturn]:

@@ -1,6 +1,7 @@
 """What the workers of a sweep share, and when one of them has to end."""
 
 import os
+import re
 import signal
 import stat
 from dataclasses import asdict, replace
@@ -17,7 +18,6 @@ from seqsweep.search.workers import crew as crew_module
 from seqsweep.search.workers import launcher as launcher_module
 from seqsweep.search.workers import slots as slots_module
 from seqsweep.search.workers.crew import (
-    GONE,
     ORPHANED,
     Crew,
     refusal_of_workers,
@@ -59,7 +59,12 @@ def crew(**fields) -> Crew:
 @pytest.fixture
 def plan(tmp_path, settings):
     return SimpleNamespace(
-        settings=settings(), folder=tmp_path, holder=HERE, storage="studies.db", slots=[None] * 8
+        settings=settings(),
+        study_name="study-1",
+        folder=tmp_path,
+        holder=HERE,
+        storage="studies.db",
+        slots=[None] * 8,
     )
 
 
@@ -137,10 +142,21 @@ def test_a_worker_ends_when_the_lock_of_its_sweep_is_free_on_its_host(plan, stud
     assert why_to_end(plan, crew(is_watched=False), study.user_attrs) is None
 
 
-@pytest.mark.parametrize("holder", [None, asdict(replace(HERE, token="another"))])
-def test_a_worker_ends_when_its_sweep_has_no_study_any_more(plan, study, lock, holder):
-    study.set_user_attr(HOLDER, holder)
-    assert why_to_end(plan, crew(), study.user_attrs) == GONE
+@pytest.mark.parametrize(
+    ("holder", "says"),
+    [
+        (None, "the sweep has let the study go"),
+        (replace(HERE, token="another", host="front"), "another sweep went on .* host front"),
+    ],
+)
+@pytest.mark.parametrize("crew_or_none", [crew(), None], ids=["worker", "the sweep itself"])
+def test_who_runs_trials_ends_when_the_sweep_has_no_study_any_more(
+    plan, study, lock, holder, says, crew_or_none
+):
+    study.set_user_attr(HOLDER, holder and asdict(holder))
+    stop = why_to_end(plan, crew_or_none, study.user_attrs)
+    assert stop.field == "grace_period"
+    assert re.match(says, stop.says)
 
 
 def test_what_ends_a_sweep_is_told_to_its_own_workers_alone(study):
@@ -247,23 +263,19 @@ def test_squeue_is_asked_for_the_jobs_of_this_sweep_alone(monkeypatch, shown):
 
 
 class TestTheEndOfOneWorker:
-    def heard(self, number: int, *, by_ctrl_c: bool = False) -> int:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_comes_by_either_signal(self, number):
         calls = []
-        with ended_by_its_host(by_ctrl_c=by_ctrl_c) as ended:
+        with ended_by_its_host() as ended:
             ended.calls(lambda: calls.append(number))
             signal.raise_signal(number)
-        return len(calls)
-
-    def test_comes_by_sigterm_but_by_ctrl_c_only_where_a_person_started_it(self):
-        assert self.heard(signal.SIGTERM) == 1
-        assert self.heard(signal.SIGINT) == 0
-        assert self.heard(signal.SIGINT, by_ctrl_c=True) == 1
+        assert calls == [number]
 
     def test_by_a_time_limit_is_told_to_the_launcher_once_the_worker_is_done(self):
         order = []
         before = signal.signal(TIME_IS_UP, lambda *_: order.append("submitit"))
         try:
-            with ended_by_its_host(by_ctrl_c=False) as ended:
+            with ended_by_its_host() as ended:
                 ended.calls(lambda: order.append("worker"))
                 signal.raise_signal(TIME_IS_UP)
                 order.append("done")
@@ -272,7 +284,7 @@ class TestTheEndOfOneWorker:
         assert order == ["worker", "done", "submitit"]
 
     def test_before_it_has_begun_ends_the_process(self):
-        with pytest.raises(SystemExit), ended_by_its_host(by_ctrl_c=False):
+        with pytest.raises(SystemExit), ended_by_its_host():
             signal.raise_signal(signal.SIGTERM)
 
 

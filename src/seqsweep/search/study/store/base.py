@@ -85,6 +85,9 @@ class Store(BaseStorage, BaseHeartbeat):
         Of two programs that do this at once, one does. An attribute that is not there is None.
         """
 
+    def hurry(self) -> None:
+        """Says that the program is to end: from now on nothing waits long for a store."""
+
     @abstractmethod
     def close(self) -> None:
         """Closes what is open."""

@@ -18,6 +18,7 @@ from seqsweep.errors import causes, first_line
 from seqsweep.search.study.store.database import Database
 
 PATIENCE_S = 120.0  # a server restarts in seconds; one that moves to another machine in minutes
+HURRY_S = 4.0  # the same, where the program is to end
 PAUSE_S = 1.0  # at most, between two tries
 Result = TypeVar("Result")
 
@@ -58,6 +59,11 @@ class RemoteDatabase(Database):
 
     _away_since: float | None = None
     _is_told = False  # that it is away
+    _is_hurried = False
+
+    def hurry(self) -> None:
+        """Says that the program is to end; may be called by a signal's handler."""
+        self._is_hurried = True
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -98,12 +104,12 @@ class RemoteDatabase(Database):
 
     def _repeated(self, ask: Callable[[], Result]) -> Result:
         """Asks until the server answers."""
-        end, tries = time.monotonic() + PATIENCE_S, 0
+        began, tries = time.monotonic(), 0
         while True:
             try:
                 result = ask()
             except Exception as error:
-                if not _passes(error) or time.monotonic() > min(end, self._end_of_patience()):
+                if not self._passes(error) or self._is_out_of_patience(began):
                     raise
                 tries += 1
                 if tries > 1:  # once, it may have been no more than a deadlock
@@ -114,22 +120,28 @@ class RemoteDatabase(Database):
                 self._away_since, self._is_told = None, False
                 return result
 
-    def _end_of_patience(self) -> float:
+    def _passes(self, error: Exception) -> bool:
+        """Says whether it is of a server that is away, starts, or has cut or undone a transaction.
+
+        SQLAlchemy leaves the driver's own errors as they are where a connection is given back.
+        """
+        driver = self.engine.dialect.dbapi
+        kinds = (OperationalError, InterfaceError, NoConnectionError)
+        kinds += (driver.OperationalError, driver.InterfaceError)
+        return any(isinstance(each, kinds) for each in causes(error))
+
+    def _is_out_of_patience(self, began: float) -> bool:
+        now = time.monotonic()
         if self._away_since is None:
-            self._away_since = time.monotonic()
-        return self._away_since + PATIENCE_S
+            self._away_since = now
+        waited_s = now - min(began, self._away_since)
+        return waited_s > (HURRY_S if self._is_hurried else PATIENCE_S)
 
     def _tell(self, error: Exception) -> None:
         if not self._is_told:
             self._is_told = True
             why = first_line(error.__cause__ or error)
             logging.getLogger(__name__).warning("hydra.sweeper.storage is away: %s", why)
-
-
-def _passes(error: Exception) -> bool:
-    """Says whether it is of a server that is away, starts, or has cut or undone a transaction."""
-    kinds = (OperationalError, InterfaceError, NoConnectionError)
-    return any(isinstance(each, kinds) for each in causes(error))
 
 
 def _repeatable(method: Callable[..., Result]) -> Callable[..., Result]:
