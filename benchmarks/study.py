@@ -4,9 +4,9 @@ Question: What grows with the number of trials, and how fast?
 Command:  python benchmarks/study.py
 Cost:     about five minutes
 
-Studies in an SQLite file are filled with finished trials of four parameters and five reports each,
-drawn at random; the trials that a sampler has of its own (CMA-ES' generations, NSGA-II's) are not
-among them. Each row is a process of its own.
+Studies in an SQLite file, or with --journal in a journal file, are filled with finished trials of
+four parameters and five reports each, drawn at random; the trials that a sampler has of its own
+(CMA-ES' generations, NSGA-II's) are not among them. Each row is a process of its own.
 
 resume  from opening the store to having read all trials
 ask     a new trial with its four parameters, the median of seven, as a worker of two slots asks
@@ -23,16 +23,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 import warnings
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import optuna
 import psutil
 import sqlalchemy
 from optuna.distributions import FloatDistribution, distribution_to_json
 from optuna.storages._rdb import models
+from optuna.storages.journal._storage import JournalOperation
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from rich.console import Console
@@ -43,6 +47,7 @@ from seqsweep.search.report.findings.files import write_report
 from seqsweep.search.report.findings.snapshot import About, Snapshot
 from seqsweep.search.space.parameter import Parameter
 from seqsweep.search.space.space import Space
+from seqsweep.search.study.store.base import Store
 from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.study import make_sampler
 
@@ -54,12 +59,62 @@ N_ASKED, N_REPORTS, GRACE_S = 7, 5, 60
 ABOUT = About("study", ("value",), ("minimize",), None, {}, {}, "", None, "steps")
 
 
+def place_of(file: Path) -> str:
+    """Gives the store's address."""
+    return f"journal:///{file}" if file.suffix == ".journal" else str(file)
+
+
 def fill(file: Path, n_trials: int) -> None:
-    """Makes a store with one study of so many finished trials, row by row in one transaction."""
-    storage = open_storage(str(file), grace_period=GRACE_S)
+    """Makes a store with one study of so many finished trials."""
+    storage = open_storage(place_of(file), grace_period=GRACE_S)
     study_id = storage.create_new_study([StudyDirection.MINIMIZE], "study")
     values = optuna.samplers.RandomSampler(seed=0)._rng.rng.random((n_trials, len(KEYS)))
-    began = datetime(2026, 1, 1)
+    if file.suffix == ".journal":
+        with file.open("a") as journal:
+            for number, row in enumerate(values):
+                journal.writelines(f"{json.dumps(line)}\n" for line in lines_of(number, row))
+    else:
+        fill_tables(storage, study_id, values)
+    storage.close()
+
+
+def lines_of(number: int, row: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Gives what is written to a journal, the first study's, while a trial runs."""
+    began = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=number)
+    trial = {"worker_id": str(uuid.UUID(int=0)), "trial_id": number}
+    yield {
+        "op_code": JournalOperation.CREATE_TRIAL,
+        "worker_id": trial["worker_id"],
+        "study_id": 0,
+        "datetime_start": began.isoformat(),
+    }
+    for key, value in zip(KEYS, row, strict=True):
+        yield {
+            **trial,
+            "op_code": JournalOperation.SET_TRIAL_PARAM,
+            "param_name": key,
+            "param_value_internal": float(value),
+            "distribution": distribution_to_json(RANGE),
+        }
+    for step in range(1, N_REPORTS + 1):
+        yield {
+            **trial,
+            "op_code": JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+            "step": step,
+            "intermediate_value": float(row.sum()) + 1 / step,
+        }
+    yield {
+        **trial,
+        "op_code": JournalOperation.SET_TRIAL_STATE_VALUES,
+        "state": TrialState.COMPLETE,
+        "values": [float(row.sum())],
+        "datetime_complete": (began + timedelta(seconds=1)).isoformat(),
+    }
+
+
+def fill_tables(storage: Store, study_id: int, values: np.ndarray) -> None:
+    """Writes the trials of a database row by row, in one transaction."""
+    began, n_trials = datetime(2026, 1, 1), len(values)
     trials = [
         {
             "trial_id": number + 1,
@@ -103,7 +158,6 @@ def fill(file: Path, n_trials: int) -> None:
             (models.TrialIntermediateValueModel, reports),
         ):
             connection.execute(sqlalchemy.insert(model.__table__), rows)
-    storage.close()
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -122,7 +176,7 @@ def measure(file: Path, name: str) -> dict[str, float]:
     studies: list[optuna.Study] = []
 
     def resume() -> None:
-        storage = open_storage(str(file), grace_period=GRACE_S)
+        storage = open_storage(place_of(file), grace_period=GRACE_S)
         studies.append(optuna.load_study(study_name="study", storage=storage, sampler=sampler))
         studies[0].get_trials(deepcopy=False)
 
@@ -158,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--samplers", nargs="+", default=SAMPLERS, choices=SAMPLERS)
+    parser.add_argument("--journal", action="store_true", help="the study is in a journal file")
     parser.add_argument("--one", nargs=2, metavar=("SAMPLER", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -171,7 +226,7 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "sampler" else "right")
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
-            file = Path(folder, f"{size}.db")
+            file = Path(folder, f"{size}.{'journal' if options.journal else 'db'}")
             fill(file, size)
             for name in options.samplers:
                 found = measured_alone(file, name)

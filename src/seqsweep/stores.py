@@ -1,7 +1,8 @@
-"""SQLite files: their addresses, and how one comes to be."""
+"""Files that hold studies or runs: their addresses, and how one of SQLite's comes to be."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,46 @@ from sqlalchemy.pool import NullPool
 
 from seqsweep.errors import ConfigError, first_line
 from seqsweep.folders import make_folder
+
+JOURNAL = "journal://"
+
+
+def journal_file(place: str) -> Path | None:
+    """Gives the journal that an address names, None where it names something else.
+
+    Raises:
+        ConfigError: it begins like one, but names no file.
+    """
+    if not place.startswith(JOURNAL):
+        return None
+    path = place.removeprefix(JOURNAL)
+    if not re.match("/.*[^/]$", path):
+        raise ConfigError(
+            f"{place} is no address of a journal file: journal:///FILE is accepted, as "
+            "journal:///studies.journal, or journal:////shared/studies.journal from the root on"
+        )
+    return Path(path[1:]).expanduser().absolute()
+
+
+def file_of_studies(place: str) -> Path | None:
+    """Gives the file that an address of a store of studies names, None where it is a server's.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    return journal_file(place) or sqlite_file(place)
+
+
+def found_from_anywhere(place: str) -> str:
+    """Gives the address of a store of studies with its file's path from the root on.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    if (journal := journal_file(place)) is not None:
+        return f"{JOURNAL}/{journal}"
+    file = sqlite_file(place)
+    return place if file is None else str(file)
 
 
 def sqlite_url(path: Path) -> str:

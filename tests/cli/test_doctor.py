@@ -473,3 +473,35 @@ def test_a_disk_that_is_nearly_full_fails(project, module, tmp_path):
     (row,) = [row for row in json.loads(ended.stdout)["checks"] if row["name"] == "disk"]
     assert row["state"] == "fail"
     assert row["seen"].endswith(f"MB free in {disk}")
+
+
+@pytest.fixture
+def journal(tmp_path) -> Path:
+    """A journal of studies, with half a line at its end."""
+    file = tmp_path / "studies.journal"
+    file.write_text('{"op_code":0}\n{"op_code":1}\n{"op_co')
+    return file
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_journal_that_is_whole_or_not_there_yet_is_well(doctor, port, journal, is_there):
+    if not is_there:
+        journal.unlink()
+    rows = doctor(port, "--storage", f"journal:///{journal}")[1]
+    row = one(rows, "studies")
+    assert row["state"] == "ok"
+    assert ("is whole" if is_there else "is not there yet") in row["seen"]
+    assert journal.exists() == is_there
+    if is_there:
+        assert one(rows, "studies, lock")["seen"] == "free"
+
+
+def test_a_damaged_line_of_a_journal_and_a_lock_that_stays_are_told(doctor, port, journal):
+    journal.write_text('{"op_code":0}\n{"op_{"op_code":1}\n{}\n')
+    lock = journal.with_name("studies.journal.lock")
+    lock.symlink_to(journal.name)
+    rows = doctor(port, "--storage", f"journal:///{journal}")[1]
+    assert one(rows, "studies")["state"] == "fail"
+    assert one(rows, "studies")["seen"] == f"{journal} is damaged: its line 2 is no JSON"
+    assert one(rows, "studies, lock")["state"] == "warn"
+    assert f"{lock} has been held by one program" in one(rows, "studies, lock")["seen"]

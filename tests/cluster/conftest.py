@@ -13,6 +13,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 SOON = "hydra.sweeper.grace_period=4"  # in which a worker that was killed is missed
 STEPS = 10  # of a trial of the app
@@ -46,12 +48,23 @@ class Sweep:
     def output(self) -> str:
         return (self.folder / "output.txt").read_text()
 
+    @property
+    def journal(self) -> Path:
+        """The store of a sweep that is told to keep a journal there."""
+        return self.folder / "studies.journal"
+
     def trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Gives the trials as Optuna alone reads them."""
         store = f"sqlite:///{self.folder / 'swept' / 'optuna.db'}"
+        if self.journal.exists():
+            store = JournalStorage(JournalFileBackend(str(self.journal)))
         return optuna.load_study(study_name="slow_sphere-1", storage=store).trials
 
     def states(self) -> Counter[str]:
         """Gives how many trials are in which state; reads little, as it is asked often."""
+        if self.journal.exists():
+            with suppress(KeyError):  # the study is not there yet
+                return Counter(trial.state.name for trial in self.trials())
         file = self.folder / "swept" / "optuna.db"
         if not file.exists():
             return Counter()

@@ -210,9 +210,11 @@ def test_stores_are_compared_in_speed_errors_and_double_claims(
         "SQLite",
         "SQLite, Optuna's",
         "journal file",
+        "journal, Optuna's",
         "PostgreSQL",
         "PostgreSQL, Optuna's",
         "gRPC proxy",
+        "gRPC proxy, Optuna's",
     ]
     for name, processes, rate, to_first, client, errors, claims in table:
         assert (processes, errors) == ("2", "0")
@@ -237,11 +239,16 @@ def test_the_parts_of_a_large_sweep_are_measured(benchmarks, program, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_study_of_many_trials_is_measured_with_each_sampler(benchmarks, program, tmp_path):
-    ended = program(benchmarks / "study.py", "--sizes", "30", "60", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [([], ["random", "tpe", "cmaes", "qmc", "nsgaii"]), (["--journal", "--samplers=tpe"], ["tpe"])],
+)
+def test_a_study_of_many_trials_is_measured_with_each_sampler(
+    benchmarks, program, tmp_path, arguments, names
+):
+    ended = program(benchmarks / "study.py", *arguments, "--sizes", "30", "60", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     _, *table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
-    names = ["random", "tpe", "cmaes", "qmc", "nsgaii"]
     heads, *rows = table
     assert heads == ["trials", "sampler", "resume", "ask", "memory", "report"]
     assert [row[:2] for row in rows] == [[n, name] for n in ("30", "60") for name in names]

@@ -12,6 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"
@@ -19,14 +21,17 @@ SIZE_MB = 24
 N_TRIALS = 12
 COMMAND = [
     "-m",
-    "hydra.sweeper.storage=studies.db",
     "hydra.sweep.dir=jobs/${hydra.sweeper.study_name}",
     "hydra/sweeper/sampler=grid",
     "hydra.sweeper.n_jobs=2",
     f"x=range(0,{N_TRIALS})",
     "sleep=0.2",
 ]
-MLFLOW, ALONE = [], ["hydra.sweeper.tracking.name=none"]
+SQLITE, JOURNAL = (
+    f"hydra.sweeper.storage={place}" for place in ("studies.db", "journal:///studies.journal")
+)
+MLFLOW, ALONE = [SQLITE], [SQLITE, "hydra.sweeper.tracking.name=none"]
+IN_JOURNAL = [JOURNAL, "hydra.sweeper.tracking.name=none"]
 
 
 @dataclass
@@ -112,9 +117,10 @@ def disk(tmp_path) -> Iterator[Disk]:
 def check(folder: Path, copy: Path, *, tracked: bool) -> None:
     """Looks at a copy of the stores: every point has completed, and no run is left open."""
     shutil.copytree(folder, copy)
-    trials = optuna.load_study(
-        study_name="learner-1", storage=f"sqlite:///{copy}/studies.db"
-    ).trials
+    storage = f"sqlite:///{copy}/studies.db"
+    if (journal := copy / "studies.journal").exists():
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+    trials = optuna.load_study(study_name="learner-1", storage=storage).trials
     completed = [t for t in trials if t.state is TrialState.COMPLETE]
     assert sorted(t.params["x"] for t in completed) == list(range(N_TRIALS))
     assert {t.state for t in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
@@ -149,7 +155,9 @@ def test_before_there_is_a_store_nothing_is_left_but_the_sentence(disk, tmp_path
     check(disk.outside, tmp_path / "copy", tracked=tracking is MLFLOW)
 
 
-@pytest.mark.parametrize("tracking", [MLFLOW, ALONE], ids=["mlflow", "alone"])
+@pytest.mark.parametrize(
+    "tracking", [MLFLOW, ALONE, IN_JOURNAL], ids=["mlflow", "alone", "in a journal"]
+)
 def test_in_the_middle_of_trials_the_sweep_ends_and_goes_on_later(disk, tmp_path, tracking):
     process = disk.start(*COMMAND, *tracking)
     end = time.monotonic() + 90
@@ -171,12 +179,24 @@ def test_in_the_middle_of_trials_the_sweep_ends_and_goes_on_later(disk, tmp_path
     check(disk.outside, tmp_path / "copy", tracked=tracking is MLFLOW)
 
 
+def test_before_there_is_a_journal_the_sentence_is_the_same(disk, tmp_path):
+    disk.fill()
+    code, said, errors = disk.run(*COMMAND, *IN_JOURNAL)
+    assert (code, said) == (1, "")
+    assert "No space left on device" in sentence(errors)
+    assert f"with more room in {disk.path}" in errors
+    disk.make_room()
+    code, said, errors = disk.run(*COMMAND, *IN_JOURNAL)
+    assert code == 0, errors
+    check(disk.outside, tmp_path / "copy", tracked=False)
+
+
 def test_a_trial_without_room_ends_the_sweep_before_all_others_fail_too(disk, tmp_path):
     """Its own files are on another disk than the stores."""
     home = tmp_path / "home"
     home.mkdir()
     disk.fill()
-    command = [*COMMAND, f"log={disk.path}/log"]
+    command = [*COMMAND, *MLFLOW, f"log={disk.path}/log"]
     code, said, errors = disk.run(*command, cwd=home)
     assert code == 1
     assert "Traceback" not in said + errors

@@ -69,17 +69,20 @@ def _checks(studies: str, uri: str, port: int, overrides: list[str]) -> Iterator
 
 def _stores(studies: str, uri: str) -> Iterator[Check]:
     from seqsweep.cli.checks import fail
+    from seqsweep.cli.checks.journal import check_journal
     from seqsweep.cli.checks.mlflow import check_schema, check_server
     from seqsweep.cli.checks.sqlite import check_sqlite
     from seqsweep.cli.checks.studies import check_studies
     from seqsweep.errors import ConfigError
-    from seqsweep.stores import file_of_runs, sqlite_file
+    from seqsweep.stores import file_of_runs, journal_file, sqlite_file
 
     try:
-        if (file := sqlite_file(studies)) is None:
-            yield check_studies(studies)
-        else:
+        if (file := journal_file(studies)) is not None:
+            yield from check_journal("studies", file)
+        elif (file := sqlite_file(studies)) is not None:
             yield from check_sqlite("studies", file)
+        else:
+            yield check_studies(studies)
     except ConfigError as error:
         yield fail("studies", str(error), "mend the address")
     try:

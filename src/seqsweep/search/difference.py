@@ -1,12 +1,11 @@
 """Compares two repeated trials: `python -m seqsweep.search.difference STORE STUDY TRIAL TRIAL`.
 
-STORE is the SQLite file or the URL of the studies, as mlruns/optuna.db; a TRIAL is its number.
+STORE is the file or the URL of the studies, as mlruns/optuna.db; a TRIAL is its number.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -14,8 +13,9 @@ from optuna.trial import FrozenTrial
 from seqsweep.errors import SearchError, UserError
 from seqsweep.search.report.display import show_params
 from seqsweep.search.report.intervals import Interval, by_seed, interval, paired
-from seqsweep.search.study.store.opening import open_storage
+from seqsweep.search.study.store.opening import open_to_read
 from seqsweep.search.study.study import silence_optuna
+from seqsweep.stores import file_of_studies
 
 
 def main(arguments: list[str]) -> int:
@@ -48,9 +48,10 @@ def repeated(store: str, study: str, number: str) -> FrozenTrial:
     Raises:
         SearchError: there is none of that number.
     """
-    if "://" not in store and not Path(store).is_file():
-        raise SearchError(f"{store} does not exist: the SQLite file of the studies is expected")
-    storage = open_storage(store, grace_period=60)
+    file = file_of_studies(store)
+    if file is not None and not file.is_file():
+        raise SearchError(f"{store} does not exist: the file of the studies is expected")
+    storage = open_to_read(store)
     try:
         trials = optuna.load_study(study_name=study, storage=storage).trials
     except KeyError as error:

@@ -17,7 +17,7 @@ from seqsweep.search.study.reading import open_for_reading
 from seqsweep.search.study.store.base import NoStudiesError
 from seqsweep.search.study.study import last_number
 from seqsweep.secrets import masked
-from seqsweep.stores import sqlite_file
+from seqsweep.stores import file_of_studies
 from seqsweep.tracking import place_of
 
 
@@ -55,7 +55,7 @@ def _plain(text: str) -> str:
 def _storage(plan: Plan) -> BaseStorage | None:
     """Opens the store of studies where there is one."""
     place = plan.settings.storage or str(plan.folder / "optuna.db")
-    file = sqlite_file(place)
+    file = file_of_studies(place)
     if file is not None and not file.is_file():
         return None
     try:

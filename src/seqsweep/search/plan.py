@@ -40,6 +40,7 @@ from seqsweep.search.workers.launcher import Kind
 from seqsweep.search.workers.rehearsal import rehearse
 from seqsweep.search.workers.slots import Slot, make_shared_slots, make_slots
 from seqsweep.secrets import masked_yaml
+from seqsweep.stores import file_of_studies
 from seqsweep.tracking.provenance import git_tags
 
 N_LOOKS = 5  # at points of a space that only a function of the user's knows
@@ -148,9 +149,8 @@ class Plan:
     def places(self) -> list[Path]:
         """The folders that the sweep writes."""
         tracking = Path(self.settings.tracking.dir).expanduser().absolute()
-        place = self.settings.storage or ""
-        stores = [] if "://" in place else [Path(place).expanduser().absolute().parent]
-        return [self.folder, tracking, *stores]
+        store = file_of_studies(self.settings.storage) if self.settings.storage else None
+        return [self.folder, tracking, *([] if store is None else [store.parent])]
 
     def open_storage(self) -> Store:
         """Opens the store of studies, names this one and makes its folder.

@@ -334,7 +334,8 @@ def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) ->
     if not plan.launcher.is_local and is_sqlite(plan.storage):
         console.print(
             "[yellow]the store is an SQLite file: workers on other hosts than this one will refuse "
-            "to run; give hydra.sweeper.storage the URL of a server, as PostgreSQL's[/]",
+            "to run; give hydra.sweeper.storage the URL of a server, as PostgreSQL's, or "
+            "journal:////FOLDER/studies.journal in a folder that all see[/]",
             highlight=False,
             soft_wrap=True,
         )

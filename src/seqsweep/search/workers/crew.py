@@ -152,6 +152,7 @@ def _refuse_a_distant_file(plan: Plan) -> None:
             f"hydra.sweeper.storage is an SQLite file of the host {plan.holder.host}, and this "
             f"worker runs on {here}: SQLite's write-ahead log does not work over a network; give "
             "the URL of a server, as postgresql+psycopg://user@host/database, or "
+            "journal:////FOLDER/studies.journal in a folder that all hosts see, or "
             "hydra/launcher=joblib, whose workers run on one host"
         )
 

@@ -21,7 +21,7 @@ from seqsweep.search.study.reading import find_name, open_for_reading, readable
 from seqsweep.search.workers.crew import why_to_end
 from seqsweep.search.workers.stops import Stop
 from seqsweep.search.workers.worker import Worker
-from seqsweep.stores import sqlite_file
+from seqsweep.stores import found_from_anywhere
 from seqsweep.terminal import Terminal
 
 FILE = Path("workers", "worker.pkl")  # in the sweep's folder
@@ -59,8 +59,7 @@ def join(storage: str, name: str) -> Stop:
     worker = _read(name, Path(attributes[FOLDER]))
     if why_to_end(worker.plan, worker.crew, attributes) is not None:
         raise SearchError(f"{name}: no sweep runs it now; the command that began it goes on")
-    file = sqlite_file(storage)
-    worker.plan.storage = storage if file is None else str(file.absolute())
+    worker.plan.storage = found_from_anywhere(storage)
     folder = worker.plan.folder / "workers" / f"{socket.gethostname()}-{os.getpid()}"
     make_folder(folder)
     return worker.join(folder, Terminal())

@@ -4,14 +4,11 @@ import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import optuna
 import pytest
-import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import fail_stale_trials
-from optuna.storages._rdb.models import TrialHeartbeatModel
 from optuna.trial import TrialState
 
 from seqsweep.search.study.claim import OWN_FILE
@@ -63,18 +60,18 @@ def study(storage) -> optuna.Study:
     return optuna.create_study(study_name="swept-1", storage=storage)
 
 
-def begin(study: optuna.Study, storage: Store, heard_s_ago: float | None) -> optuna.Trial:
+@pytest.fixture
+def begin(silence):
     """Begins a trial in the process of that store, last heard of so many seconds ago."""
-    trial = optuna.load_study(study_name=study.study_name, storage=storage).ask()
-    if heard_s_ago is not None:
-        storage.record_heartbeat(trial._trial_id)
-        beat = (storage.now() - timedelta(seconds=heard_s_ago)).replace(microsecond=0)
-        with storage.engine.begin() as connection:
-            where = TrialHeartbeatModel.trial_id == trial._trial_id
-            connection.execute(
-                sqlalchemy.update(TrialHeartbeatModel).where(where), {"heartbeat": beat}
-            )
-    return trial
+
+    def begin(study: optuna.Study, storage: Store, heard_s_ago: float | None) -> optuna.Trial:
+        trial = optuna.load_study(study_name=study.study_name, storage=storage).ask()
+        if heard_s_ago is not None:
+            storage.record_heartbeat(trial._trial_id)
+            silence(storage, trial._trial_id, heard_s_ago)
+        return trial
+
+    return begin
 
 
 def state(study: optuna.Study, trial: optuna.Trial) -> TrialState:
@@ -82,7 +79,7 @@ def state(study: optuna.Study, trial: optuna.Trial) -> TrialState:
 
 
 class TestATrialThatIsNotHeardOf:
-    def test_is_failed_by_one_of_two_other_processes_and_told_once(self, study, connect):
+    def test_is_failed_by_one_of_two_other_processes_and_told_once(self, begin, study, connect):
         lost = []
         trial = begin(study, connect(), heard_s_ago=GRACE_S + 2)
         others = [connect(lambda _, trial: lost.append(trial.number)) for _ in range(2)]
@@ -91,7 +88,7 @@ class TestATrialThatIsNotHeardOf:
         assert state(study, trial) is TrialState.FAIL
         assert lost == [trial.number]
 
-    def test_is_failed_where_its_worker_ended_before_its_first_word(self, study, connect):
+    def test_is_failed_where_its_worker_ended_before_its_first_word(self, begin, study, connect):
         lost, watcher = [], connect(lambda _, trial: lost.append(trial.number))
         trial = begin(study, connect(), heard_s_ago=None)
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
@@ -104,7 +101,7 @@ class TestATrialThatIsNotHeardOf:
         assert state(study, trial) is TrialState.FAIL
         assert lost == [trial.number]
 
-    def test_goes_on_where_it_is_heard_of_late(self, study, connect):
+    def test_goes_on_where_it_is_heard_of_late(self, begin, study, connect):
         watcher, worker = connect(), connect()
         trial = begin(study, worker, heard_s_ago=None)
         watching = optuna.load_study(study_name=study.study_name, storage=watcher)
@@ -116,24 +113,26 @@ class TestATrialThatIsNotHeardOf:
         fail_stale_trials(watching)
         assert state(study, trial) is TrialState.RUNNING
 
-    def test_goes_on_within_the_grace_period(self, study, storage, connect):
+    def test_goes_on_within_the_grace_period(self, begin, study, storage, connect):
         trial = begin(study, connect(), heard_s_ago=GRACE_S - 5)
         fail_stale_trials(study)
         assert state(study, trial) is TrialState.RUNNING
 
-    def test_goes_on_where_this_process_runs_it_however_long_it_slept(self, study, storage):
+    def test_goes_on_where_this_process_runs_it_however_long_it_slept(self, begin, study, storage):
         trial = begin(study, storage, heard_s_ago=10 * GRACE_S)
         fail_stale_trials(study)
         assert state(study, trial) is TrialState.RUNNING
 
-    def test_is_run_again_once_also_when_the_sweep_goes_on_later(self, study, connect):
+    def test_is_run_again_once_also_when_the_sweep_goes_on_later(self, begin, study, connect):
         begin(study, connect(), heard_s_ago=GRACE_S + 2)
         fail_stale_trials(optuna.load_study(study_name="swept-1", storage=connect(run_again)))
         assert mend(study, NoTracking(), "") == 1
         (waiting,) = [t for t in study.get_trials() if t.state is TrialState.WAITING]
         assert waiting.user_attrs["retry_of"] == 0
 
-    def test_is_run_again_where_the_process_that_failed_it_came_no_further(self, study, connect):
+    def test_is_run_again_where_the_process_that_failed_it_came_no_further(
+        self, begin, study, connect
+    ):
         begin(study, connect(), heard_s_ago=GRACE_S + 2)
         fail_stale_trials(study)
         assert reason_of(study.get_trials()[0]) == SILENT
@@ -145,29 +144,29 @@ def test_a_heartbeat_that_the_store_refuses_is_followed_by_the_next(study, stora
     """An exception would end the thread that beats."""
     trial = study.ask()
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "engine", SimpleNamespace(begin=_refuse))
+        patch.setattr(storage, "beat", _refuse)
         storage.record_heartbeat(trial._trial_id)
+        assert storage.silences(study._study_id) == {trial._trial_id: None}
     storage.record_heartbeat(trial._trial_id)
-    with storage.engine.connect() as connection:
-        assert len(connection.execute(sqlalchemy.select(TrialHeartbeatModel)).all()) == 1
+    assert storage.silences(study._study_id)[trial._trial_id] is not None
 
 
 def test_after_a_heartbeat_that_the_store_refused_no_trial_counts_as_lost_at_once(
-    study, storage, connect, monkeypatch
+    begin, study, storage, connect, monkeypatch
 ):
     """Nor could others be heard of while the store was away."""
     other = begin(study, connect(), heard_s_ago=GRACE_S + 2)
     own = begin(study, storage, heard_s_ago=None)
     storage._next_look = 0.0
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "engine", SimpleNamespace(begin=_refuse))
+        patch.setattr(storage, "beat", _refuse)
         storage.record_heartbeat(own._trial_id)
     assert storage._get_stale_trial_ids(study._study_id) == []
     storage._next_look = 0.0
     assert storage._get_stale_trial_ids(study._study_id) == [other._trial_id]
 
 
-def _refuse():
+def _refuse(_trial_id):
     raise StorageInternalError("database is locked")
 
 
@@ -219,20 +218,20 @@ class TestWhereAStudyIsRun:
         return find
 
     def test_is_said_by_the_lock_alone_on_the_host_that_ran_it(
-        self, past, study, storage, tmp_path
+        self, begin, past, study, storage, tmp_path
     ):
         Path(tmp_path, OWN_FILE).touch()
         begin(study, storage, heard_s_ago=1)
         assert runs_elsewhere(past(), storage) == ""
 
     def test_is_said_by_its_trials_where_the_folder_with_the_lock_is_not_here(
-        self, past, study, storage
+        self, begin, past, study, storage
     ):
         """As in a container that has its host's name."""
         begin(study, storage, heard_s_ago=1)
         assert "should it have died, wait" in runs_elsewhere(past(), storage)
 
-    def test_is_another_host_that_was_heard_of(self, past, study, storage):
+    def test_is_another_host_that_was_heard_of(self, begin, past, study, storage):
         begin(study, storage, heard_s_ago=GRACE_S + 5)
         begin(study, storage, heard_s_ago=20)
         said = runs_elsewhere(past(host="other"), storage)
@@ -240,16 +239,16 @@ class TestWhereAStudyIsRun:
         seconds = int(said.rpartition("wait ")[2].removesuffix(" s"))
         assert 0 < seconds <= GRACE_S - 20 + 1
 
-    def test_is_another_host_that_has_just_begun(self, past, study, storage):
+    def test_is_another_host_that_has_just_begun(self, begin, past, study, storage):
         begin(study, storage, heard_s_ago=None)
         assert "on the host other" in runs_elsewhere(past(host="other", began_s_ago=1), storage)
 
-    def test_is_nowhere_when_its_trials_are_silent(self, past, study, storage):
+    def test_is_nowhere_when_its_trials_are_silent(self, begin, past, study, storage):
         begin(study, storage, heard_s_ago=GRACE_S + 5)
         begin(study, storage, heard_s_ago=None)
         assert runs_elsewhere(past(host="other"), storage) == ""
 
-    def test_is_nowhere_once_its_sweep_let_it_go(self, study, storage):
+    def test_is_nowhere_once_its_sweep_let_it_go(self, begin, study, storage):
         begin(study, storage, heard_s_ago=1)
         let_go(storage, study._study_id, take(storage, study._study_id, None))
         assert runs_elsewhere(Past("swept-1", study._study_id, study.user_attrs), storage) == ""

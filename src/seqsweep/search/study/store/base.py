@@ -25,7 +25,7 @@ STORE_ERRORS = (StorageInternalError, SQLAlchemyError)  # what a store raises th
 ACCEPTED = (
     "accepted are the path of an SQLite file and a URL, as "
     "postgresql://USER@HOST/DATABASE or mysql+pymysql://USER@HOST/DATABASE, with :PASSWORD behind "
-    "USER or in PGPASSWORD"
+    "USER or in PGPASSWORD, grpc://HOST:PORT of a proxy, or journal:///FILE"
 )
 
 # Hears of a trial that has failed because its worker was not heard of any more.
@@ -144,6 +144,8 @@ def store_error(what: str, error: Exception) -> SearchError:
 
 def why_it_failed(error: BaseException) -> str:
     """Says what a store has failed by, in one line; Optuna may raise another error on top of it."""
-    behind = [each for each in causes(error) if isinstance(each, SQLAlchemyError)]
-    found = behind[0] if behind else error
-    return first_line(found.__cause__ or found)
+    for kind in (SQLAlchemyError, StorageInternalError):
+        for each in causes(error):
+            if isinstance(each, kind):
+                return first_line(each.__cause__ or each)
+    return first_line(error.__cause__ or error)

@@ -53,6 +53,12 @@ class Database(Store, RDBStorage):
                 skip_table_creation=not makes_tables,
             )
 
+    def within(self, total: int) -> Database:
+        """Gives this store for a sweep of so many trials; what is open they share."""
+        store = object.__new__(type(self))
+        store.__dict__ = {**self.__dict__, "total": total}
+        return store
+
     def close(self) -> None:
         """Closes what is open; with the last connection SQLite takes its write-ahead log in."""
         self.engine.dispose()

@@ -5,6 +5,8 @@ Several workers that each count first and begin then would overshoot by what is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,6 +16,40 @@ from optuna.trial import TrialState
 
 from seqsweep.search.study.store.base import AllTakenError
 from seqsweep.search.workers.stops import RETRY_OF
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places that a study has given away.
+
+    Attributes:
+        taken: how many trials have begun; one that is tried again has given its place away.
+        kept: how many wait to try one again.
+    """
+
+    taken: int
+    kept: int
+
+    def heed(self, total: int) -> None:
+        """Looks whether a new trial may begin.
+
+        Raises:
+            AllTakenError: none may.
+        """
+        if self.taken + self.kept >= total:
+            raise AllTakenError
+
+    def heed_of_waiting(self, total: int, *, is_retry: Callable[[], bool]) -> bool:
+        """Says whether a trial that waits may begin, or leaves room for others.
+
+        Others are those that try a trial again: they have its place.
+
+        Raises:
+            AllTakenError: none may.
+        """
+        if self.taken >= total:
+            raise AllTakenError
+        return self.taken + self.kept < total or is_retry()
 
 
 def heed(connection: Any, study_id: int, total: int) -> None:
@@ -27,8 +63,7 @@ def heed(connection: Any, study_id: int, total: int) -> None:
     Raises:
         AllTakenError: none may.
     """
-    if _taken(connection, study_id) + _kept(connection, study_id) >= total:
-        raise AllTakenError
+    Places(_taken(connection, study_id), _kept(connection, study_id)).heed(total)
 
 
 def begin_waiting(
@@ -36,18 +71,16 @@ def begin_waiting(
 ) -> bool:
     """Lets a trial that waits run; gives False where it waits no more, or leaves room for others.
 
-    Others are those that try a trial again: they have its place.
-
     Raises:
         AllTakenError: none may.
     """
     trials, studies = models.TrialModel, models.StudyModel
     of_study = sqlalchemy.select(studies.study_id).where(studies.study_id == study_id)
     connection.execute(of_study.with_for_update())  # first: MySQL reads what stood at its first one
-    if (taken := _taken(connection, study_id)) >= total:
-        raise AllTakenError
-    kept = _kept(connection, study_id)
-    if taken + kept >= total and not _kept(connection, study_id, trial_id):
+    places = Places(_taken(connection, study_id), _kept(connection, study_id))
+    if not places.heed_of_waiting(
+        total, is_retry=lambda: _kept(connection, study_id, trial_id) > 0
+    ):
         return False
     now = datetime.now(timezone.utc).replace(tzinfo=None)  # as Optuna keeps times
     begun = (

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from seqsweep.search.study.past import run_again
 from seqsweep.search.study.store import base
-from seqsweep.search.study.store.base import AllTakenError
+from seqsweep.search.study.store.base import AllTakenError, Store
 from seqsweep.search.study.store.opening import open_storage
 
 TOTAL = 5
@@ -23,16 +23,21 @@ pytestmark = [
 
 
 @pytest.fixture
-def connect(tmp_path):
+def connect(place):
     """Loads the study as one more worker would, with a store of its own."""
-    place = str(tmp_path / "studies.db")
-    optuna.create_study(study_name="swept", storage=open_storage(place, grace_period=60))
+    opened = []
+
+    def open_it(total: int | None = None) -> Store:
+        opened.append(open_storage(place, grace_period=60, total=total))
+        return opened[-1]
 
     def load(total: int | None = TOTAL) -> optuna.Study:
-        storage = open_storage(place, grace_period=60, total=total)
-        return optuna.load_study(study_name="swept", storage=storage)
+        return optuna.load_study(study_name="swept", storage=open_it(total))
 
-    return load
+    optuna.create_study(study_name="swept", storage=open_it())
+    yield load
+    for storage in opened:
+        storage.close()
 
 
 def ask(study: optuna.Study) -> optuna.Trial | None:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from seqsweep.errors import SearchError
-from seqsweep.search.study.store import remote
+from seqsweep.search.study.store import patience
 from seqsweep.search.study.store.opening import open_storage
 
 pytestmark = [
@@ -146,7 +146,7 @@ def test_a_connection_that_is_cut_as_it_is_given_back_loses_nothing(study, monke
 
 
 def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monkeypatch):
-    monkeypatch.setattr(remote, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
     server.stop()
     try:
         began = time.monotonic()
@@ -162,7 +162,7 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monke
 def test_a_program_that_is_to_end_waits_for_a_server_no_longer_than_some_seconds(
     study, server, monkeypatch
 ):
-    monkeypatch.setattr(remote, "HURRY_S", 0.5)
+    monkeypatch.setattr(patience, "HURRY_S", 0.5)
     server.stop()
     try:
         told = threading.Timer(1, backend(study).hurry)
@@ -179,7 +179,7 @@ def test_a_program_that_is_to_end_waits_for_a_server_no_longer_than_some_seconds
 def test_a_server_that_stays_away_is_waited_for_once_whatever_is_asked_then(
     study, server, monkeypatch, caplog
 ):
-    monkeypatch.setattr(remote, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 3.0)
     storage = backend(study)
     server.stop()
     try:
@@ -330,7 +330,7 @@ class TestWhatCannotBeOpened:
         ("place", "says"),
         [
             ("mysql://sweep@127.0.0.1/studies", "write mysql+pymysql://"),
-            ("journal:///studies.log", "which is no database that we know"),
+            ("redis:///studies", "which is no database that we know"),
             ("postgres://sweep@127.0.0.1/studies", "accepted are the path of an SQLite file"),
             ("postgresql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),
             ("mysql+pymysql://sweep:very-secret@127.0.0.1:1/studies", "Connection refused"),
