@@ -14,7 +14,7 @@ SQLite, Optuna's  the same file format as Optuna alone opens it
 journal file      Optuna's JournalStorage with heartbeats and the lock of ours: what seqsweep opens
 journal, Optuna's  the same as Optuna alone opens it, with its default lock
 PostgreSQL        what seqsweep opens, and what Optuna alone does; a private server on 127.0.0.1
-gRPC proxy        Optuna's GrpcStorageProxy, before a server with the same PostgreSQL behind it
+gRPC proxy        `seqsweep proxy` before the same PostgreSQL, and Optuna's run_grpc_proxy_server
 
 client is the processor's time that a process takes for a trial, whatever else the machine does.
 """
@@ -50,9 +50,9 @@ N_REPORTS = 10
 WAITED = "waited"  # an attribute of the trials that wait
 MOST_ERRORS = 200  # of one process, which then gives up
 GRACE_S = 60
-PROXY = """\
+OPTUNAS_PROXY = """\
 import os, optuna
-storage = optuna.storages.RDBStorage(os.environ["BEHIND"])
+storage = optuna.storages.get_storage(os.environ["BEHIND"])
 optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(os.environ["PORT"]))
 """
 OPENS: dict[str, Callable[[str], BaseStorage]] = {
@@ -62,9 +62,10 @@ OPENS: dict[str, Callable[[str], BaseStorage]] = {
     "journal, Optuna's": lambda place: JournalStorage(JournalFileBackend(place)),
     "PostgreSQL": lambda place: open_storage(place, grace_period=GRACE_S),
     "PostgreSQL, Optuna's": lambda place: RDBStorage(place),
-    "gRPC proxy": lambda place: GrpcStorageProxy(host="127.0.0.1", port=int(place)),
+    "gRPC proxy": lambda place: open_storage(f"grpc://{place}", grace_period=GRACE_S),
+    "gRPC proxy, Optuna's": lambda place: GrpcStorageProxy(port=int(place.rpartition(":")[2])),
 }
-SERVERS = ("PostgreSQL", "PostgreSQL, Optuna's", "gRPC proxy")
+SERVERS = ("PostgreSQL", "PostgreSQL, Optuna's", "gRPC proxy", "gRPC proxy, Optuna's")
 
 
 @dataclass(frozen=True)
@@ -150,25 +151,29 @@ def place_for(kind: str, server: Postgres | None, name: str) -> Iterator[str]:
     if kind not in SERVERS:
         with tempfile.TemporaryDirectory() as folder:
             yield f"{folder}/studies"
-    elif kind == "gRPC proxy":
-        with proxy_before(server.create(name)) as port:
-            yield str(port)
+    elif kind.startswith("gRPC proxy"):
+        with proxy_before(server.create(name), is_ours=kind == "gRPC proxy") as place:
+            yield place
     else:
         yield server.create(name)
 
 
 @contextlib.contextmanager
-def proxy_before(url: str) -> Iterator[int]:
+def proxy_before(url: str, *, is_ours: bool) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "BEHIND": url, "PORT": str(port)}
+    command = ["-m", "seqsweep", "proxy", "--storage", url, "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", PROXY], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-W", "ignore", *(command if is_ours else ["-c", OPTUNAS_PROXY])],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
-        GrpcStorageProxy(host="127.0.0.1", port=port).wait_server_ready(timeout=60)
-        yield port
+        GrpcStorageProxy(port=port).wait_server_ready(timeout=60)
+        yield f"127.0.0.1:{port}"
     finally:
         server.kill()
         server.wait()

@@ -72,9 +72,10 @@ def put_mlflow_store(tmp_path_factory) -> Callable[[Path], None]:
 
 
 @pytest.fixture
-def mlflow_store(tmp_path, put_mlflow_store) -> None:
-    """Lets a test begin with an empty store of MLflow's in its folder."""
-    put_mlflow_store(tmp_path)
+def mlflow_store(request, tmp_path, put_mlflow_store) -> None:
+    """Lets a test begin with an empty store of MLflow's in its folder, or in its project's."""
+    has_project = "project" in request.fixturenames
+    put_mlflow_store(request.getfixturevalue("project") if has_project else tmp_path)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "sqlalchemy"}
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "sqlalchemy", "grpc"}
 COMMANDS = ("status", "best", "compare", "doctor")
 
 
@@ -13,7 +13,7 @@ def imported(profile: str) -> set[str]:
     return {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize("words", [(), *((each,) for each in (*COMMANDS, "proxy"))], ids=" ".join)
 def test_the_help_loads_nothing_heavy(seqsweep, tmp_path, words):
     ended = seqsweep(*words, "--help", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
     assert ended.returncode == 0

@@ -214,6 +214,7 @@ def test_stores_are_compared_in_speed_errors_and_double_claims(
         "PostgreSQL",
         "PostgreSQL, Optuna's",
         "gRPC proxy",
+        "gRPC proxy, Optuna's",
     ]
     for name, processes, rate, to_first, client, errors, claims in table:
         assert (processes, errors) == ("2", "0")

@@ -33,6 +33,14 @@ ELSEWHERE = {
     "MLFLOW_TRACKING_URI": "a variable",
     "python src/run.py -m sweep hydra.sweeper.storage=postgresql://sweep@db/studies"
     " tracking.uri=http://db:5000": "test_postgres.py starts such servers",
+    "seqsweep proxy --storage=postgresql://sweep@db/studies": "tests/cli/test_proxy.py",
+    "seqsweep proxy --storage=postgresql://sweep@db/studies --host=10.0.0.5": "likewise",
+    "python src/run.py -m sweep hydra.sweeper.storage=grpc://127.0.0.1:13000": (
+        "tests/cluster/test_proxy.py has one"
+    ),
+    "python src/run.py -m sweep hydra.sweeper.storage=grpc://10.0.0.5:13000"
+    " tracking.uri=http://db:5000": "likewise",
+    "pip install grpcio protobuf": "the tests' environment has them",
     "python src/run.py -m sweep hydra/launcher=submitit_slurm hydra.sweeper.n_workers=8"
     " hydra.sweeper.storage=journal:////shared/studies.journal tracking=none": (
         "it needs SLURM: tests/cluster/test_journal.py does so by joblib"

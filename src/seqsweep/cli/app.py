@@ -9,6 +9,7 @@ import typer
 from seqsweep.cli.best import best
 from seqsweep.cli.compare import compare
 from seqsweep.cli.doctor import doctor
+from seqsweep.cli.proxy import proxy
 from seqsweep.cli.status import status
 from seqsweep.cli.worker import worker
 from seqsweep.errors import UserError
@@ -16,12 +17,13 @@ from seqsweep.secrets import keep_out_of_logs
 
 app = typer.Typer(
     name="seqsweep",
-    help="Looks at sweeps, and at whether this machine can run them; worker joins one.",
+    help="Looks at sweeps, and at whether this machine can run them; worker joins one,"
+    " proxy serves their store to many.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, best, compare, doctor, worker):
+for command in (status, best, compare, doctor, worker, proxy):
     app.command()(command)
 
 

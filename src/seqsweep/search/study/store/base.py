@@ -25,7 +25,7 @@ STORE_ERRORS = (StorageInternalError, SQLAlchemyError)  # what a store raises th
 ACCEPTED = (
     "accepted are the path of an SQLite file and a URL, as "
     "postgresql://USER@HOST/DATABASE or mysql+pymysql://USER@HOST/DATABASE, with :PASSWORD behind "
-    "USER or in PGPASSWORD, or journal:///FILE"
+    "USER or in PGPASSWORD, grpc://HOST:PORT of a proxy, or journal:///FILE"
 )
 
 # Hears of a trial that has failed because its worker was not heard of any more.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from seqsweep.errors import SearchError, UserError
+from seqsweep.errors import SearchError, UserError, first_line
 from seqsweep.search.study.store.base import ACCEPTED, OnLost, Store, store_error
 from seqsweep.search.study.store.connecting import open_remote
 from seqsweep.search.study.store.journal import open_journal, read_journal
@@ -35,11 +39,9 @@ def open_storage(
             f"hydra.sweeper.storage begins as a URL does, but goes on without //: {ACCEPTED}"
         )
     url = place if "://" in place else sqlite_url(Path(place).expanduser().absolute())
-    if (journal := journal_file(place)) is not None:
-        open_it = partial(open_journal, journal)
-    else:
-        open_it = partial(open_sqlite if is_sqlite(url) else open_remote, url)
     try:
+        journal = journal_file(place)
+        open_it = partial(_opens(url), url) if journal is None else partial(open_journal, journal)
         return open_it(grace_period=grace_period, on_lost=on_lost, total=total)
     except UserError:
         raise
@@ -56,7 +58,7 @@ def open_to_read(place: str) -> Store:
     """
     file = file_of_studies(place)
     if file is None:
-        return open_remote(place, grace_period=SECONDS, makes_tables=False)
+        return _opens(place, makes_tables=False)(place, grace_period=SECONDS)
     if not file.is_file():
         raise SearchError(
             f"there is no store of studies at {file}: the first sweep makes it, as python "
@@ -64,6 +66,30 @@ def open_to_read(place: str) -> Store:
         )
     read_it = read_sqlite if journal_file(place) is None else read_journal
     return read_it(file, grace_period=SECONDS)
+
+
+def _opens(url: str, *, makes_tables: bool = True) -> Callable[..., Store]:
+    if is_sqlite(url):
+        return open_sqlite
+    if url.startswith("grpc://"):
+        return with_grpc("proxy").open_proxy
+    return partial(open_remote, makes_tables=makes_tables)
+
+
+def with_grpc(module: str) -> ModuleType:
+    """Imports the module `proxy` or `serving` of this package.
+
+    Raises:
+        SearchError: gRPC is not installed.
+    """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # else it writes on the screen at a fork
+    try:
+        return import_module(f"seqsweep.search.study.store.{module}")
+    except ImportError as error:
+        raise SearchError(
+            "hydra.sweeper.storage=grpc://… and seqsweep proxy need packages that are missing "
+            f"({first_line(error)}): pip install grpcio protobuf, or the extra grpc of seqsweep"
+        ) from error
 
 
 def is_sqlite(place: str) -> bool:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from seqsweep.errors import SearchError
-from seqsweep.search.study.store import remote
+from seqsweep.search.study.store import connecting, patience
 from seqsweep.search.study.store.opening import open_storage
 
 pytestmark = [
@@ -145,8 +145,20 @@ def test_a_connection_that_is_cut_as_it_is_given_back_loses_nothing(study, monke
     assert dialect.reset_isolation_level is reset
 
 
+def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_again(
+    study, server, monkeypatch
+):
+    """A beat is asked for once."""
+    monkeypatch.setattr(connecting, "IDLE_S", 0.0)
+    trial = study.ask(SPACE)
+    server.restart("fast")
+    backend(study).beat(trial._trial_id)
+    silence_s = backend(study).silences(study._study_id)[trial._trial_id]
+    assert silence_s is not None
+
+
 def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monkeypatch):
-    monkeypatch.setattr(remote, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
     server.stop()
     try:
         began = time.monotonic()
@@ -162,7 +174,7 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monke
 def test_a_program_that_is_to_end_waits_for_a_server_no_longer_than_some_seconds(
     study, server, monkeypatch
 ):
-    monkeypatch.setattr(remote, "HURRY_S", 0.5)
+    monkeypatch.setattr(patience, "HURRY_S", 0.5)
     server.stop()
     try:
         told = threading.Timer(1, backend(study).hurry)
@@ -179,7 +191,7 @@ def test_a_program_that_is_to_end_waits_for_a_server_no_longer_than_some_seconds
 def test_a_server_that_stays_away_is_waited_for_once_whatever_is_asked_then(
     study, server, monkeypatch, caplog
 ):
-    monkeypatch.setattr(remote, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 3.0)
     storage = backend(study)
     server.stop()
     try:

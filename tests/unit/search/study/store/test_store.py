@@ -37,11 +37,12 @@ def storage(connect):
 
 
 @pytest.fixture
-def optunas(storage, place):
+def optunas(storage, place, tmp_path):
     if (journal := journal_file(place)) is not None:
         yield JournalStorage(JournalFileBackend(str(journal)))
         return
-    storage = RDBStorage(place if "://" in place else f"sqlite:///{place}")
+    is_file = "://" not in place or place.startswith("grpc")
+    storage = RDBStorage(f"sqlite:///{tmp_path}/studies.db" if is_file else place)
     yield storage
     storage.engine.dispose()
 
@@ -76,8 +77,12 @@ def study(storage):
 
 
 def told(trials) -> list[str]:
-    """Gives the trials as text, as NaN is not equal to itself."""
-    return [repr(trial) for trial in trials]
+    """Gives the trials as text, as NaN is not equal to itself; a proxy puts maps in order."""
+
+    def ordered(value):
+        return dict(sorted(value.items())) if isinstance(value, dict) else value
+
+    return [repr({name: ordered(value) for name, value in vars(t).items()}) for t in trials]
 
 
 def test_all_trials_are_read_as_optuna_reads_them(storage, study, optunas):

@@ -1,0 +1,211 @@
+"""The proxy: a database's store, served to processes that have no connection of their own.
+
+It offers what Optuna's proxy offers, which Optuna's clients understand, and beside that what a
+sweep needs of a store, see `seqsweep.search.study.store.wire`. It waits for no database that is
+away: whoever asks is told, and asks again.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import grpc
+from optuna.distributions import BaseDistribution
+from optuna.storages import _CachedStorage
+from optuna.storages._grpc import servicer
+from optuna.storages._grpc.auto_generated import api_pb2
+from optuna.storages._grpc.auto_generated.api_pb2_grpc import add_StorageServiceServicer_to_server
+from optuna.trial import FrozenTrial, TrialState
+
+from seqsweep.errors import SearchError, first_line
+from seqsweep.search.study.store import wire
+from seqsweep.search.study.store.base import STORE_ERRORS, why_it_failed
+from seqsweep.search.study.store.database import Database
+from seqsweep.search.study.store.opening import open_storage
+from seqsweep.search.study.store.remote import RemoteDatabase, passes
+
+N_THREADS = 64  # most wait, for a connection or for a reading that they share
+OPTIONS = [
+    ("grpc.so_reuseport", 0),  # else two proxies share a port, each unknown to the other
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients look whether it lives
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+]
+GRACE_S = 2.0  # for calls that run when it ends
+SECONDS = 60  # a grace period that serving does not use: each worker has its own
+
+
+@contextmanager
+def served(place: str, host: str, port: int) -> Iterator[int]:
+    """Serves the store while in this block; gives the port, which was free where 0 was asked for.
+
+    Raises:
+        SearchError: the store cannot be opened or served, or the port is taken.
+    """
+    storage = open_storage(place, grace_period=SECONDS)
+    try:
+        if not isinstance(storage, Database):
+            raise SearchError(
+                f"{place} cannot stand behind a proxy: the path of an SQLite file and the URL of a "
+                "database are accepted"
+            )
+        if isinstance(storage, RemoteDatabase):
+            storage.is_patient = False
+        server, bound = _server(storage, host, port)
+        server.start()
+        try:
+            yield bound
+        finally:
+            server.stop(GRACE_S).wait()
+    finally:
+        storage.close()
+
+
+def _server(storage: Database, host: str, port: int) -> tuple[grpc.Server, int]:
+    threads = ThreadPoolExecutor(N_THREADS, "call")
+    server = grpc.server(threads, interceptors=[_Failures(storage)], options=OPTIONS)
+    add_StorageServiceServicer_to_server(_OptunasService(SharedCache(storage)), server)
+    server.add_generic_rpc_handlers([_our_service(storage)])
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()  # gRPC would print why not
+        return server, server.add_insecure_port(f"{f'[{host}]' if ':' in host else host}:{port}")
+    except OSError as error:
+        why = first_line(error).partition(" (")[0]
+        raise SearchError(
+            f"{host}:{port} cannot be listened at: {why}; --host and --port take others"
+        ) from error
+
+
+def _our_service(storage: Database) -> grpc.GenericRpcHandler:
+    calls: dict[str, Callable[..., Any]] = {
+        "beat": storage.beat,
+        "silences": lambda study_id: list(storage.silences(study_id).items()),
+        "silence_s": lambda study_id, since: storage.silence_s(
+            study_id, datetime.fromisoformat(since)
+        ),
+        "now": lambda: storage.now().isoformat(),
+        "swap": storage.swap,
+        "begin": lambda study_id, total: storage.within(total).create_new_trial(study_id),
+        "begin_waiting": lambda trial_id, total: storage.within(total).set_trial_state_values(
+            trial_id, TrialState.RUNNING
+        ),
+    }
+    handlers = {name: _handler(calls[name]) for name in wire.CALLS}
+    return grpc.method_handlers_generic_handler(wire.SERVICE, handlers)
+
+
+def _handler(call: Callable[..., Any]) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        lambda arguments, _context: [call(*arguments)],
+        request_deserializer=wire.decoded,
+        response_serializer=wire.encoded,
+    )
+
+
+class SharedCache(_CachedStorage):
+    """Optuna's cache of finished trials, for many who read at once.
+
+    A reading that began after one was asked for is as good as another, so that all who wait for
+    the same study's have one together. Trials are only made known by reading, hence in their order.
+    """
+
+    def __init__(self, backend: Database) -> None:
+        super().__init__(backend)
+        self._reading = threading.Lock()
+        self._begun = collections.Counter[int]()  # readings of each study
+        self._done = collections.Counter[int]()  # the last of them that was done
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Makes a trial."""
+        return self._backend.create_new_trial(study_id, template_trial)
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Sets a value; Optuna's cache only can of trials that it has made or read."""
+        self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+
+    def changed(self, study_id: int, known: set[int], greater_than: int) -> list[FrozenTrial]:
+        """Gives the trials of the study whose ids are among those, or greater."""
+        self._read_trials_from_remote_storage(study_id)
+        with self._lock:
+            trials = self._studies[study_id].trials
+            places = (self._trial_id_to_study_id_and_number.get(trial_id) for trial_id in known)
+            found = [trials[place[1]] for place in places if place and place[0] == study_id]
+            new = itertools.takewhile(
+                lambda trial: trial._trial_id > greater_than, reversed(trials.values())
+            )
+            return found + [trial for trial in new if trial._trial_id not in known]
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        begun = self._begun[study_id]
+        with self._reading:
+            if self._done[study_id] > begun:
+                return
+            self._begun[study_id] += 1
+            super()._read_trials_from_remote_storage(study_id)
+            self._done[study_id] = self._begun[study_id]
+
+
+class _OptunasService(servicer.OptunaStorageProxyService):
+    def __init__(self, storage: SharedCache) -> None:
+        super().__init__(storage)
+        self._written: dict[int, tuple[FrozenTrial, bytes]] = {}  # by the trial's id
+
+    def GetTrials(  # noqa: N802 - the name is Optuna's
+        self, request: api_pb2.GetTrialsRequest, context: grpc.ServicerContext
+    ) -> api_pb2.GetTrialsReply:
+        """Gives what has changed, without a look at each trial of the study."""
+        known = set(request.included_trial_ids)
+        trials = self._backend.changed(request.study_id, known, request.trial_id_greater_than)
+        return api_pb2.GetTrialsReply.FromString(b"".join(map(self._reply, trials)))
+
+    def _reply(self, trial: FrozenTrial) -> bytes:
+        """Gives a trial as a reply of one, written once; joined they are a reply of all."""
+        of, reply = self._written.get(trial._trial_id, (None, b""))
+        if of is not trial:  # read anew
+            message = api_pb2.GetTrialsReply(trials=[servicer._to_proto_trial(trial)])
+            reply = message.SerializeToString()
+            self._written[trial._trial_id] = trial, reply
+        return reply
+
+
+class _Failures(grpc.ServerInterceptor):
+    """Lets whoever asks hear what a store raises, and whether it may pass."""
+
+    def __init__(self, storage: Database) -> None:
+        self._storage = storage
+
+    def intercept_service(
+        self, continuation: Callable, details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler | None:
+        handler = continuation(details)
+        if handler is None:  # there is no such call
+            return None
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return handler.unary_unary(request, context)
+            except tuple(wire.CODES) as error:
+                context.abort(wire.CODES[type(error)], str(error))
+            except Exception as error:
+                if passes(self._storage, error):
+                    context.abort(grpc.StatusCode.UNAVAILABLE, why_it_failed(error))
+                if isinstance(error, STORE_ERRORS):
+                    context.abort(grpc.StatusCode.INTERNAL, why_it_failed(error))
+                raise  # how Optuna's service ends a call is one too
+
+        return handler._replace(unary_unary=answer)
