@@ -43,8 +43,8 @@ class Connection(Store, GrpcStorageProxy):
     """A store behind a proxy, each call asked once.
 
     Args:
-        host: as a URL writes it.
-        port: its port.
+        host: where the proxy runs, with the next one.
+        port: where it listens.
         grace_period: see `Store`, with the next two.
         on_lost: what hears of lost trials.
         total: how many trials may begin.
@@ -65,7 +65,7 @@ class Connection(Store, GrpcStorageProxy):
             GrpcStorageProxy.__init__(self, host=host, port=port)
 
     def _setup(self) -> None:
-        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", OPTIONS)
+        self._channel = grpc.insecure_channel(wire.target(self._host, self._port), OPTIONS)
         heard = grpc.intercept_channel(self._channel, _Failures())
         self._stub = StorageServiceStub(heard)
         self._cache = _Cache(self._stub)
@@ -174,7 +174,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
             f"hydra.sweeper.storage={url} is no address of a proxy: grpc://HOST:PORT is accepted, "
             "as grpc://127.0.0.1:13000, and nothing beside it"
         )
-    return f"[{host}]" if ":" in host else host, port
+    return host, port
 
 
 class _Failures(grpc.UnaryUnaryClientInterceptor):

@@ -25,7 +25,7 @@ from seqsweep.search.study.store.base import why_it_failed
 from seqsweep.search.study.store.database import Database
 from seqsweep.search.study.store.opening import open_storage, with_grpc
 from seqsweep.search.study.store.proxy import Proxy, ProxyAwayError
-from seqsweep.search.study.store.serving import SharedCache
+from seqsweep.search.study.store.shared import SharedCache
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -37,20 +37,17 @@ SPACE = {"x": FloatDistribution(0, 1)}
 
 
 class Server:
-    """A proxy that a test ends and starts again at the same port."""
+    """A proxy that a test ends and starts again at the same address."""
 
     def __init__(self, place: str) -> None:
         self._place = place
         self.port = 0
         self._running = ExitStack()
 
-    @property
-    def address(self) -> str:
-        return f"grpc://127.0.0.1:{self.port}"
-
     def start(self) -> None:
         served = with_grpc("serving").served(self._place, "127.0.0.1", self.port)
-        self.port = self._running.enter_context(served)
+        self.address = self._running.enter_context(served)
+        self.port = int(self.address.rpartition(":")[2])
 
     def stop(self) -> None:
         self._running.close()
@@ -399,6 +396,16 @@ class TestTheCacheOfTheProxy:
             assert sorted(trial._trial_id for trial in found) == wanted
 
 
+@pytest.fixture
+def port_of_ipv6() -> int:
+    """A free port of this machine's own IPv6 address."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+            return free.getsockname()[1]
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
 class TestWhatCannotBeOpened:
     def says(self, place: str) -> str:
         with pytest.raises(SearchError) as raised:
@@ -436,6 +443,10 @@ class TestWhatCannotBeOpened:
             server.stop(None).wait()
         assert "what answers there is no proxy of seqsweep, as Optuna's own is none" in said
 
+    def test_is_told_with_brackets_where_its_host_has_colons(self, port_of_ipv6):
+        address = f"grpc://[::1]:{port_of_ipv6}"
+        assert f"hydra.sweeper.storage={address}: " in self.says(address)
+
     def test_is_a_server_that_speaks_another_language(self, mlflow_like):
         assert "start a proxy there" in self.says(f"grpc://127.0.0.1:{mlflow_like}")
 
@@ -464,6 +475,14 @@ class TestWhatCannotBeOpened:
         monkeypatch.delitem(sys.modules, "seqsweep.search.study.store.proxy", raising=False)
         said = self.says("grpc://127.0.0.1:13000")
         assert "pip install grpcio protobuf, or the extra grpc of seqsweep" in said
+
+
+def test_a_host_with_colons_is_listened_at(file, port_of_ipv6):
+    with with_grpc("serving").served(file, "::1", port_of_ipv6) as address:
+        assert address == f"grpc://[::1]:{port_of_ipv6}"
+        storage = open_storage(address, grace_period=60)
+        assert storage.get_all_studies() == []
+        storage.close()
 
 
 class TestWhatCannotBeServed:

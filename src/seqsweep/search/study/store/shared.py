@@ -1,0 +1,62 @@
+"""What a proxy remembers of the trials that it has read."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import threading
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import _CachedStorage
+from optuna.trial import FrozenTrial
+
+from seqsweep.search.study.store.database import Database
+
+
+class SharedCache(_CachedStorage):
+    """Optuna's cache of finished trials, for many who read at once.
+
+    A reading that began after one was asked for is as good as another, so that all who wait for
+    the same study's have one together. Trials are only made known by reading, hence in their order.
+    """
+
+    def __init__(self, backend: Database) -> None:
+        super().__init__(backend)
+        self._reading = threading.Lock()
+        self._begun = collections.Counter[int]()  # readings of each study
+        self._done = collections.Counter[int]()  # the last of them that was done
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Makes a trial."""
+        return self._backend.create_new_trial(study_id, template_trial)
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Sets a value; Optuna's cache only can of trials that it has made or read."""
+        self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+
+    def changed(self, study_id: int, known: set[int], greater_than: int) -> list[FrozenTrial]:
+        """Gives the trials of the study whose ids are among those, or greater."""
+        self._read_trials_from_remote_storage(study_id)
+        with self._lock:
+            trials = self._studies[study_id].trials
+            places = (self._trial_id_to_study_id_and_number.get(trial_id) for trial_id in known)
+            found = [trials[place[1]] for place in places if place and place[0] == study_id]
+            new = itertools.takewhile(
+                lambda trial: trial._trial_id > greater_than, reversed(trials.values())
+            )
+            return found + [trial for trial in new if trial._trial_id not in known]
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        begun = self._begun[study_id]
+        with self._reading:
+            if self._done[study_id] > begun:
+                return
+            self._begun[study_id] += 1
+            super()._read_trials_from_remote_storage(study_id)
+            self._done[study_id] = self._begun[study_id]
