@@ -155,6 +155,16 @@ def test_a_proxy_that_stays_away_is_an_error_that_says_so_after_a_while(
     assert study.get_trials() == []
 
 
+def test_a_program_that_is_to_end_waits_for_a_proxy_no_longer_than_some_seconds(
+    study, server, monkeypatch
+):
+    monkeypatch.setattr(patience, "HURRY_S", 0.3)
+    server.stop()
+    study._storage.hurry()
+    with pytest.raises(ProxyAwayError):
+        study.get_trials()
+
+
 class TestAnAnswerThatIsLost:
     @pytest.fixture
     def lose_an_answer(self, study, monkeypatch):
