@@ -57,16 +57,16 @@ def name_without_secrets(config: DictConfig, searched: Collection[str] = ()) -> 
     What is searched stays, or trials that differ in it alone would share a folder.
     """
     with contextlib.suppress(OmegaConfBaseException):  # an override that cannot be resolved
-        how = config.hydra.job.config.override_dirname
+        job = config.hydra.job
+        how, name = job.config.override_dirname, job.override_dirname
         between, equals = re.escape(how.item_sep), re.escape(how.kv_sep)
-        parts = re.split(
-            rf"({between})(?=[^{equals}{between}]+{equals})", config.hydra.job.override_dirname
-        )
+        parts = re.split(rf"({between})(?=[^{equals}{between}]+{equals})", name)
         shown = [
             part if part.partition(how.kv_sep)[0].lstrip("+") in searched else masked(part)
             for part in parts
         ]
-        _set(config.hydra.job, "override_dirname", "".join(shown))
+        if shown != parts:
+            _set(job, "override_dirname", "".join(shown))
 
 
 def _set(node: DictConfig, key: str, value: str | None) -> None:

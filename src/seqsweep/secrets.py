@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -64,11 +64,20 @@ def masked_yaml(values: Any) -> str:
         values = OmegaConf.to_container(values, resolve=False, enum_to_str=True)
     return yaml.dump(
         masked_values(values),
-        Dumper=get_omega_conf_dumper(),
+        Dumper=_dumper(),
         default_flow_style=False,
         allow_unicode=True,
         sort_keys=False,
     )
+
+
+@functools.cache
+def _dumper() -> type[yaml.Dumper]:
+    """Gives OmegaConf's dumper, with the emitter of libyaml where there is one: 1 ms, not 5 ms."""
+    plain = get_omega_conf_dumper()
+    if not yaml.__with_libyaml__:
+        return plain
+    return type("Dumper", (yaml.CDumper,), {"yaml_representers": plain.yaml_representers})
 
 
 class _MaskedRecord(logging.LogRecord):
@@ -117,20 +126,22 @@ def _begin(found: re.Match[str], group: str) -> str:
 
 
 def _secrets() -> list[str]:
-    return _known(tuple(os.environ.items()))
+    # as Python keeps it: to decode it for each text would take longer than to mask the text
+    return _known(tuple(os.environ._data.items()))
 
 
-@functools.lru_cache(maxsize=4)  # for one environment hundreds of texts are masked a trial
-def _known(environment: tuple[tuple[str, str], ...]) -> list[str]:
+@functools.lru_cache(maxsize=4)  # for one environment dozens of texts are masked a trial
+def _known(environment: tuple[tuple[bytes, bytes], ...]) -> list[str]:
     """Gives the secrets of it in each way in which a text may write them, the longest first."""
-    secrets = {secret for secret in _of(environment) if len(secret) >= SHORTEST}
+    read = [(os.fsdecode(name), os.fsdecode(value)) for name, value in environment]
+    secrets = {secret for secret in _of(read) if len(secret) >= SHORTEST}
     written = set(secrets)
     for secret in secrets:
         written |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
     return sorted(written, key=len, reverse=True)
 
 
-def _of(environment: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def _of(environment: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in environment:
         if _SECRET_VARIABLE.search(name) and not _is_file(value):
             yield value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from seqsweep.process.channel import (
     interrupt_current,
     open_current,
 )
+from seqsweep.process.copying import copy_by_pickle
 from seqsweep.process.messages import CHECKPOINT_FOLDER, OUTPUT_FILE, Stopped
 from seqsweep.process.result import raised, returned
 from seqsweep.secrets import keep_out_of_logs
@@ -58,10 +60,10 @@ def pack(function: Callable[[DictConfig], Any], hydra_context: HydraContext) -> 
     return cloudpickle.dumps((function, hydra_context, Singleton.get_state()))
 
 
-def main(payload: bytes, connection: Connection) -> None:
-    """Runs the pickled `Job` and sends its outcome as the last message."""
+def main(payload: bytes, app: bytes, connection: Connection) -> None:
+    """Runs the pickled `Job` of the app and sends its outcome as the last message."""
     _end_with_the_worker()
-    word = _last_word(payload, connection)
+    word = _last_word(payload, app, connection)
     with contextlib.suppress(OSError, ValueError):  # a full disk, a stream that the job has closed
         sys.stdout.flush()  # at an interrupt the worker waits for nothing after that word
     connection.send(word)
@@ -92,7 +94,7 @@ def _heed_sigterm(checkpoint: Path) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
+def _last_word(payload: bytes, app: bytes, connection: Connection) -> Outcome | Stopped:
     try:
         job = cloudpickle.loads(payload)
         _heed_sigterm(job.folder / CHECKPOINT_FOLDER)
@@ -100,7 +102,7 @@ def _last_word(payload: bytes, connection: Connection) -> Outcome | Stopped:
         _write_output_to(job.folder / OUTPUT_FILE)
         faulthandler.enable()
         open_current(connection)
-        word = _run(job)
+        word = _run(job, app)
     except BaseException as error:  # an app that cannot be imported, a folder that cannot be made
         word = raised(error)
     if isinstance(word, Failed):
@@ -120,9 +122,10 @@ def _write_output_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _run(job: Job) -> Outcome | Stopped:
-    function, hydra_context = _unpack(job.app)
-    HydraConfig.instance().cfg = job.config  # `run_job` sets a copy, which takes its time
+def _run(job: Job, app: bytes) -> Outcome | Stopped:
+    function, hydra_context = _unpack(app)
+    copy_by_pickle()
+    HydraConfig.instance().set_config(job.config)
     keep_out_of_logs()
     files = HydraFiles()
     files.write(job.config, job.folder)
@@ -154,6 +157,7 @@ def _unpack(app: bytes) -> tuple[Callable[[DictConfig], Any], HydraContext]:
 
 def _call(function: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     """Calls the task so that to Hydra a stopped job is a completed one, an exit a failed one."""
+    gc.enable()  # off since before the fork
     try:
         return function(config)
     except TrialPruned:

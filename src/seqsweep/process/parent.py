@@ -8,15 +8,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from seqsweep.outcome import Completed, Failed, Outcome, Pruned
 from seqsweep.process import child, preloading
 from seqsweep.process.messages import CHECKPOINT_FOLDER, Report, Stopped
+from seqsweep.process.pickling import pickled
 from seqsweep.signals import held_back
 
 # Hears each report of a trial; gives True where the trial is to stop.
@@ -58,10 +58,10 @@ class TrialProcess:
         self._leaving_s = LEAVING_S
         self._has_ended = False  # its last word is heard, or it is being reaped
         self._ending = threading.RLock()  # a signal's handler may kill while its thread holds it
-        payload = cloudpickle.dumps(job)
+        payload = pickled(replace(job, app=b""))
         self._connection, theirs = _FORKSERVER.Pipe()
         # no daemon, for a daemon may start no process of its own, as a DataLoader does
-        self._process = _FORKSERVER.Process(target=child.main, args=(payload, theirs))
+        self._process = _FORKSERVER.Process(target=child.main, args=(payload, job.app, theirs))
         with held_back(), _REAPING:  # half of a start would leave a process with half of its task
             self._process.start()
         theirs.close()

@@ -22,6 +22,6 @@ obey()
 # interpolations, 3 ms.
 Plugins.instance()
 OmegaConf.create({"a": "${b}/${oc.env:HOME,'~'}", "b": 0}).get("a")
+OmegaConf.create({"a": "${b.c}/${b.d}.log", "b": {"c": 0, "d": 0}}).get("a")
 # A trial's collector need not look at all this, which would also copy its pages.
 gc.freeze()
-gc.enable()

@@ -8,7 +8,9 @@ config is a copy of the one that has the same groups, with the rest set on it: 2
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import cloudpickle
@@ -18,6 +20,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+
+# A number as Python writes it, which Hydra's grammar reads as Python does, in 0.3 ms.
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+(e[+-][0-9]+)?)?")
 
 
 class Composer:
@@ -31,6 +36,7 @@ class Composer:
         self._master = master
         self._fixed = list(fixed)
         self._templates: dict[tuple[str, ...], bytes] = {}
+        self._known: dict[tuple[str, type], Override] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Gives what `load_sweep_config` gives for `fixed` and, after them, these overrides.
@@ -38,14 +44,25 @@ class Composer:
         Raises:
             HydraException: it cannot be composed.
         """
-        own = OverridesParser.create().parse_overrides(list(overrides))
+        own = [self._parsed(override) for override in overrides]
         shared, repository = self._shared
         groups = [o for o in own if repository.group_exists(o.key_or_group) and _chooses(o)]
         config = self._template(tuple(o.input_line for o in groups))
         values = [o for o in own if o not in groups]
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        _name_overrides(config, [*shared, *own])
+        _name_overrides(config, shared, own)
         return config
+
+    def _parsed(self, override: str) -> Override:
+        """Reads an override; of those that set a number at one place, the first by the grammar."""
+        place, _, text = override.partition("=")
+        if not NUMBER.fullmatch(text):
+            return OverridesParser.create().parse_override(override)
+        value = float(text) if "." in text else int(text)
+        key = (place, type(value))
+        if key not in self._known:
+            self._known[key] = OverridesParser.create().parse_override(override)
+        return replace(self._known[key], _value=value, input_line=override)
 
     @cached_property
     def _shared(self) -> tuple[list[Override], CachingConfigRepository]:
@@ -61,6 +78,8 @@ class Composer:
         """Gives a config of its own with these groups and the fixed overrides."""
         if groups not in self._templates:
             config = self._loader.load_sweep_config(self._master, [*self._fixed, *groups])
+            for name, overrides in _sorted(self._shared[0]).items():
+                config.hydra.overrides[name] = [o.input_line for o in overrides]
             self._templates[groups] = cloudpickle.dumps(config)
         return pickle.loads(self._templates[groups])
 
@@ -70,12 +89,25 @@ def _chooses(override: Override) -> bool:
     return not isinstance(override.value(), dict)
 
 
-def _name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
-    """Writes into the config by which overrides it was composed, in their order."""
+def _name_overrides(
+    config: DictConfig, shared: Sequence[Override], own: Sequence[Override]
+) -> None:
+    """Writes into the config by which overrides it was composed; those shared are there already."""
     hydra = config.hydra
-    hydra.overrides.hydra = [o.input_line for o in overrides if o.is_hydra_override()]
-    tasks = [o for o in overrides if not o.is_hydra_override()]
-    hydra.overrides.task = [o.input_line for o in tasks]
+    for name, overrides in _sorted(own).items():
+        if overrides:
+            named = hydra.overrides[name]
+            for override in overrides:
+                named.append(override.input_line)
     hydra.job.override_dirname = get_overrides_dirname(
-        tasks, **OmegaConf.to_container(hydra.job.config.override_dirname)
+        _sorted([*shared, *own])["task"],
+        **OmegaConf.to_container(hydra.job.config.override_dirname),
     )
+
+
+def _sorted(overrides: Sequence[Override]) -> dict[str, list[Override]]:
+    """Gives Hydra's own overrides and the others, by the names of their lists in a config."""
+    return {
+        "hydra": [o for o in overrides if o.is_hydra_override()],
+        "task": [o for o in overrides if not o.is_hydra_override()],
+    }

@@ -89,9 +89,10 @@ class Jobs:
             SearchError: Hydra cannot compose it.
         """
         config = self._compose([*self.space.overrides(params), *more])
+        hydra = config.hydra
         with open_dict(config):
-            config.hydra.sweeper.study_name = self.study_name
-            config.hydra.sweep.dir = str(self.folder)
+            hydra.sweeper.study_name = self.study_name
+            hydra.sweep.dir = str(self.folder)
         return config
 
     def of_trial(self, params: dict[str, Value], number: int, slot: Slot) -> dict[int | None, Job]:
@@ -130,14 +131,15 @@ class Jobs:
 
     def _job(self, config: DictConfig, number: int, slot: Slot, *, below: str = "") -> Job:
         name_without_secrets(config, {p.name for p in self.space.parameters})
+        job, sweep = config.hydra.job, config.hydra.sweep
         with open_dict(config):
-            config.hydra.job.num = number
-            config.hydra.job.id = f"{self.study_name}-{number}"
-            config.hydra.sweep.subdir = f"{config.hydra.sweep.subdir}{below}"
+            job.num = number
+            job.id = f"{self.study_name}-{number}"
+            sweep.subdir = subdir = f"{sweep.subdir}{below}"
         return Job(
             self._app,
             config,
-            Path(config.hydra.sweep.dir, config.hydra.sweep.subdir),
+            Path(sweep.dir, subdir),
             dict(slot.environment),
             n_values=len(self.settings.direction),
         )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import optuna
-from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from seqsweep.outcome import Completed, Failed, Misfit, Outcome, Pruned
@@ -35,6 +34,7 @@ from seqsweep.search.workers.health import Health
 from seqsweep.search.workers.repeats import Repeats, combine
 from seqsweep.search.workers.slots import Slot
 from seqsweep.search.workers.stops import is_feasible
+from seqsweep.secrets import masked_yaml
 from seqsweep.tracking import Run, Tracking, new_key
 
 OnProgress = Callable[[Report], None]
@@ -73,7 +73,7 @@ class Runner:
             return self.fail(trial, params, raised(error))
 
         def work(run: Run) -> Outcome:
-            run.add_text(OmegaConf.to_yaml(values), "config.yaml")
+            run.add_text(masked_yaml(values), "config.yaml")
             train = self._once if self._settings.repeats == 1 else self._repeated
             began = time.monotonic()
             outcome = train(trial, run, jobs, on_progress, passed)

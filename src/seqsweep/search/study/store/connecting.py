@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -9,9 +10,9 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from seqsweep.errors import SearchError, first_line
 from seqsweep.search.study.store.base import ACCEPTED, NoStudiesError
@@ -19,6 +20,8 @@ from seqsweep.search.study.store.database import Database
 from seqsweep.search.study.store.remote import RemoteDatabase
 
 CONNECT_S = 10  # to a server, after which it counts as away
+IDLE_S = 1.0  # after which a connection is tried before it is used
+IDLE_SINCE = "seqsweep_idle_since"
 N_CONNECTIONS = 4  # of one process at most; its threads take turns, each for milliseconds
 TRIES = 5  # at making the tables
 VERSION = "alembic_version"
@@ -54,11 +57,12 @@ def open_remote(url: str, *, makes_tables: bool = True, **arguments: Any) -> Dat
         _make_tables(url, connects)
     engine = {
         **connects,
-        "pool_pre_ping": True,  # a connection that the server has closed is opened again
         "pool_size": N_CONNECTIONS,
         "max_overflow": 0,
     }
     storage = RemoteDatabase(url, engine_kwargs=engine, makes_tables=False, **arguments)
+    sqlalchemy.event.listen(storage.engine, "checkin", _note_the_time)
+    sqlalchemy.event.listen(storage.engine, "checkout", partial(_try, storage.engine.dialect))
     if (statement := IN_UTC.get(read.get_backend_name())) is not None:
         sqlalchemy.event.listen(storage.engine, "connect", partial(_execute, statement))
         storage.engine.dispose()
@@ -121,6 +125,22 @@ def _make_tables(url: str, connects: dict[str, Any]) -> None:
             if tried == TRIES - 1:
                 raise
             time.sleep(random.random())
+
+
+def _note_the_time(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[IDLE_SINCE] = time.monotonic()
+
+
+def _try(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Lets a connection be opened again that the server has closed while nobody used it.
+
+    `pool_pre_ping` would do so each time, which is one round trip in six to nine.
+    """
+    if time.monotonic() - record.info.get(IDLE_SINCE, math.inf) > IDLE_S:
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
 
 
 def _execute(statement: str, connection: Any, _record: Any) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy.engine import make_url
 
 from seqsweep.errors import SearchError
 from seqsweep.search.study.store.base import NoStudiesError
-from seqsweep.search.study.store.database import READS, Database
+from seqsweep.search.study.store.database import Database
+from seqsweep.search.study.store.rows import READS
 from seqsweep.stores import make_whole, reading_options, sqlite_url
 
 TIMEOUT_S = 60  # of one that waits for another to have written

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from seqsweep.errors import SearchError
-from seqsweep.search.study.store import patience
+from seqsweep.search.study.store import connecting, patience
 from seqsweep.search.study.store.opening import open_storage
 
 pytestmark = [
@@ -143,6 +143,18 @@ def test_a_connection_that_is_cut_as_it_is_given_back_loses_nothing(study, monke
     monkeypatch.setattr(dialect, "reset_isolation_level", cut)
     assert len(study.get_trials()) == 1
     assert dialect.reset_isolation_level is reset
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_again(
+    study, server, monkeypatch
+):
+    """A beat is asked for once."""
+    monkeypatch.setattr(connecting, "IDLE_S", 0.0)
+    trial = study.ask(SPACE)
+    server.restart("fast")
+    backend(study).beat(trial._trial_id)
+    silence_s = backend(study).silences(study._study_id)[trial._trial_id]
+    assert silence_s is not None
 
 
 def test_a_server_that_stays_away_is_an_error_after_a_while(study, server, monkeypatch):
