@@ -68,8 +68,9 @@ def served(place: str, host: str, port: int) -> Iterator[str]:
 def _server(storage: Database, host: str, port: int) -> tuple[grpc.Server, int]:
     threads = ThreadPoolExecutor(N_THREADS, "call")
     server = grpc.server(threads, interceptors=[_Failures(storage)], options=OPTIONS)
-    add_StorageServiceServicer_to_server(_OptunasService(SharedCache(storage)), server)
-    server.add_generic_rpc_handlers([_our_service(storage)])
+    cache = SharedCache(storage)
+    add_StorageServiceServicer_to_server(_OptunasService(cache), server)
+    server.add_generic_rpc_handlers([_our_service(storage, cache)])
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()  # gRPC would print why not
@@ -81,7 +82,7 @@ def _server(storage: Database, host: str, port: int) -> tuple[grpc.Server, int]:
         ) from error
 
 
-def _our_service(storage: Database) -> grpc.GenericRpcHandler:
+def _our_service(storage: Database, cache: SharedCache) -> grpc.GenericRpcHandler:
     calls: dict[str, Callable[..., Any]] = {
         "beat": storage.beat,
         "silences": lambda study_id: list(storage.silences(study_id).items()),
@@ -90,7 +91,7 @@ def _our_service(storage: Database) -> grpc.GenericRpcHandler:
         ),
         "now": lambda: storage.now().isoformat(),
         "swap": storage.swap,
-        "begin": lambda study_id, total: storage.within(total).create_new_trial(study_id),
+        "begin": cache.begin,
         "begin_waiting": lambda trial_id, total: storage.within(total).set_trial_state_values(
             trial_id, TrialState.RUNNING
         ),

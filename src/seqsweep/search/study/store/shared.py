@@ -22,13 +22,29 @@ class SharedCache(_CachedStorage):
 
     def __init__(self, backend: Database) -> None:
         super().__init__(backend)
+        self._study_ids: dict[int, int] = {}  # by the trial's id
+        self._distributions = collections.defaultdict[int, dict[str, BaseDistribution]](dict)
         self._reading = threading.Lock()
         self._begun = collections.Counter[int]()  # readings of each study
         self._done = collections.Counter[int]()  # the last of them that was done
 
+    def delete_study(self, study_id: int) -> None:
+        """Deletes a study; SQLite gives the numbers of its trials to others."""
+        super().delete_study(study_id)
+        self._study_ids.clear()
+        self._distributions.pop(study_id, None)
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Makes a trial."""
-        return self._backend.create_new_trial(study_id, template_trial)
+        trial_id = self._backend.create_new_trial(study_id, template_trial)
+        self._study_ids[trial_id] = study_id
+        return trial_id
+
+    def begin(self, study_id: int, total: int) -> int:
+        """Makes a trial that runs, where fewer than so many do or have ended."""
+        trial_id = self._backend.within(total).create_new_trial(study_id)
+        self._study_ids[trial_id] = study_id
+        return trial_id
 
     def set_trial_param(
         self,
@@ -38,7 +54,12 @@ class SharedCache(_CachedStorage):
         distribution: BaseDistribution,
     ) -> None:
         """Sets a value; Optuna's cache only can of trials that it has made or read."""
-        self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        if trial_id not in self._study_ids:  # begun when another proxy was here, or beside it
+            self._study_ids[trial_id] = self._backend._study_of(trial_id)
+        known = self._distributions[self._study_ids[trial_id]]
+        given = (trial_id, param_name, param_value_internal, distribution, known.get(param_name))
+        self._backend._set_trial_param(*given)
+        known.setdefault(param_name, distribution)
 
     def changed(self, study_id: int, known: set[int], greater_than: int) -> list[FrozenTrial]:
         """Gives the trials of the study whose ids are among those, or greater."""

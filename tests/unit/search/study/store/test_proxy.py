@@ -392,6 +392,23 @@ class TestTheCacheOfTheProxy:
                 cache.changed(study_id, set(), -1)
         assert len(cache.changed(study_id, set(), -1)) == 3
 
+    def test_knows_nothing_of_a_study_that_was_deleted(self, backend):
+        cache = SharedCache(backend)
+        ids = set()
+        for kind in (FloatDistribution(0, 1), IntDistribution(0, 1)):
+            study = optuna.create_study(study_name="a", storage=cache)
+            trial = study.ask({"x": kind})
+            assert study.get_trials()[0].distributions == {"x": kind}
+            ids.add((study._study_id, trial._trial_id))
+            cache.delete_study(study._study_id)
+        assert len(ids) == 1  # SQLite gives numbers again
+
+    def test_refuses_a_parameter_that_is_of_another_kind_in_its_study(self, backend):
+        study = optuna.create_study(storage=SharedCache(backend))
+        study.ask(SPACE)
+        with pytest.raises(ValueError, match="distribution kind"):
+            study.ask({"x": IntDistribution(0, 1)})
+
     def test_gives_those_that_were_asked_for_and_those_after_them(self, backend, study_id):
         cache = SharedCache(backend)
         ids = [trial._trial_id for trial in backend.get_all_trials(study_id)]
