@@ -23,6 +23,7 @@ from seqsweep.search.study.store.patience import REPEATABLE, Patient, repeat
 CONNECT_S = 10  # to a proxy, after which it counts as away
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # all trials of a study come as one
+    ("grpc.enable_http_proxy", 0),  # which a network has for the web
     ("grpc.keepalive_time_ms", 30_000),  # a proxy that is gone without a word is away
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 200),

@@ -254,6 +254,12 @@ def test_what_others_write_beside_the_proxy_is_read_through_it(study, beside):
     assert [t.value for t in beside.get_trials()] == [0.25, 0.5]
 
 
+def test_a_proxy_for_the_web_is_not_asked(monkeypatch, study, connect):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    assert [each.study_name for each in connect().get_all_studies()] == ["swept-1"]
+
+
 def test_optunas_own_client_reads_the_same_trials(study, server, file):
     for number in range(12):
         trial = create_trial(
