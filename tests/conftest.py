@@ -1,5 +1,6 @@
 """What several tests need: a copy of the project, its program as a user runs it, its records."""
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -57,7 +58,24 @@ def configured(root) -> Callable[..., Any]:
         with initialize_config_dir(str(root / "conf"), version_base="1.3"):
             return read(compose("config", overrides=list(overrides)))
 
-    return compose_it
+    return functools.cache(compose_it)
+
+
+@pytest.fixture(scope="session")
+def put_mlflow_store(tmp_path_factory) -> Callable[[Path], None]:
+    """Puts an empty store of MLflow's into a folder; to make one there takes a second each time."""
+    from seqsweep.tracking.experiment import _build_store  # here, for most tests need none of it
+
+    made = tmp_path_factory.mktemp("store") / "mlflow.db"
+    _build_store(made)
+    return lambda folder: shutil.copyfile(made, folder / "mlflow.db")
+
+
+@pytest.fixture
+def mlflow_store(request, tmp_path, put_mlflow_store) -> None:
+    """Lets a test begin with an empty store of MLflow's in its folder, or in its project's."""
+    has_project = "project" in request.fixturenames
+    put_mlflow_store(request.getfixturevalue("project") if has_project else tmp_path)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_dry_run_shows_space_trials_slots_and_stores_and_writes_nothing(projec
 def test_after_a_sweep_a_dry_run_estimates_the_time_by_its_trials(project, program):
     path = project / "src" / "run.py"
     assert program(path, "-m", "sweep=tiny", cwd=project).returncode == 0
-    arguments = ("-m", "sweep=tiny", "dry_run=true", "hydra.sweeper.n_trials=600")
+    arguments = ("-m", "sweep=tiny", "dry_run=true", "hydra.sweeper.n_trials=200")
     run = program(path, *arguments, "hydra.sweeper.n_jobs=1", cwd=project)
     study = optuna.load_study(
         study_name="tiny-1", storage=f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
@@ -44,7 +44,7 @@ def test_after_a_sweep_a_dry_run_estimates_the_time_by_its_trials(project, progr
     assert "tiny-2, a new one" in run.stdout
     assert f"as a trial of tiny-1 took {seconds:.1f} s on average" in run.stdout
     minutes, rest = re.search(r"about (\d+) min (\d+) s of training", run.stdout).groups()
-    assert 60 * int(minutes) + int(rest) == pytest.approx(600 * seconds, abs=1)
+    assert 60 * int(minutes) + int(rest) == pytest.approx(200 * seconds, abs=1)
 
 
 def test_a_dry_run_counts_the_slots_of_all_workers(project, program):
@@ -52,7 +52,7 @@ def test_a_dry_run_counts_the_slots_of_all_workers(project, program):
     assert program(path, *arguments, cwd=project).returncode == 0
     store = f"sqlite:///{project / 'mlruns' / 'optuna.db'}"
     (trial,) = optuna.load_study(study_name="tiny-1", storage=store).trials
-    arguments += ["dry_run=true", "hydra.sweeper.n_trials=600", "hydra.sweeper.n_workers=2"]
+    arguments += ["dry_run=true", "hydra.sweeper.n_trials=200", "hydra.sweeper.n_workers=2"]
     for launcher, n_jobs, slots, n_slots in (
         ("submitit_slurm", "auto", "slots of each worker, where it runs: as many as it finds", 2),
         ("ray", 3, "slots of each worker, where it runs: 3", 6),
@@ -64,7 +64,7 @@ def test_a_dry_run_counts_the_slots_of_all_workers(project, program):
         said = " ".join(run.stdout.split())
         assert slots in said
         minutes, rest = re.search(r"about (\d+) min (\d+) s of training", said).groups()
-        seconds = 600 * trial.duration.total_seconds() / n_slots
+        seconds = 200 * trial.duration.total_seconds() / n_slots
         assert 60 * int(minutes) + int(rest) == pytest.approx(seconds, abs=1)
 
 

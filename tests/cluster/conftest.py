@@ -136,7 +136,7 @@ class Sweep:
 
 
 @pytest.fixture
-def sweep(tmp_path) -> Iterator[Callable[..., Sweep]]:
+def sweep(tmp_path, mlflow_store) -> Iterator[Callable[..., Sweep]]:
     """Starts sweeps, and ends what is left of them."""
     started = []
 

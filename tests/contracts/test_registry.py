@@ -16,6 +16,8 @@ from seqsweep.tracking import Run, RunRecord, Tracking, new_key, open_tracking
 
 NAME = "digits"
 
+pytestmark = pytest.mark.usefixtures("mlflow_store")
+
 
 def evaluation(value: float, **changes) -> Evaluation:
     values = {"score": "test_accuracy", "higher_is_better": True, "data": "d1", "card": "# A card"}

@@ -27,6 +27,7 @@ from seqsweep.tracking import (
 from seqsweep.tracking.failures import StoreAway
 
 STORES = ["mlflow", "none"]
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 TABLE = {"columns": ["truth", "0", "1"], "data": [["0", 4, 1], ["1", 0, 5]]}
 DIGITS = DataInput(
     name="digits",

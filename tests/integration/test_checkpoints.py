@@ -19,6 +19,7 @@ MODEL = ["model.n_hidden=6", "model.dropout=0.2"]
 RARE = ["-m", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", *MODEL]
 SWEEP = [*RARE, "training.checkpoint_every_s=0"]
 N_STEPS = LONG * 4000 // 128
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 
 
 def trials(project: Path) -> list[FrozenTrial]:

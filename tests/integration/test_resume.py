@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 STORE = ["hydra.sweeper.storage=studies.db", "hydra.sweep.dir=jobs/${hydra.sweeper.study_name}"]
 GRID = ["hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2", "x=range(0,8)"]
 COMMAND = ["-m", *STORE, *GRID, "sleep=0.3"]

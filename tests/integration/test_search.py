@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 APP = Path(__file__).parent.parent / "apps" / "learner.py"
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqsweep.config import Config, checked
+from seqsweep.config import Config
 from seqsweep.data import Dataset, Split
 from seqsweep.process import channel
 from seqsweep.process.channel import TrialInterrupted, TrialPruned
@@ -22,50 +22,29 @@ from seqsweep.trial.reporting import ChannelReporter
 from seqsweep.trial.train import train
 
 N_STRETCHES = 16  # 32 gradient steps: a point after each second, a validation after each fourth
-SIZE = {"n_hidden": 5, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
-LSTM = {"name": "lstm", **SIZE, "forget_bias": 1.0, "products": "float32"}
-GRU = {"name": "gru", **SIZE, "update_bias": 1.0, "reset_after": True}
-NONE = {"name": "none", "uri": None, "experiment": "e", "dir": "/p", "wait": 0}
-NONE |= {"log_model": False, "registered_model": None}
-VALUES = {
-    "root": "/p",
-    "seed": 3,
-    "objective": "val_accuracy",
-    "data": {"name": "mnist_5k", "n_validation": 500},
-    "model": LSTM,
-    "optimizer": {
-        "name": "adam",
-        "learning_rate": 0.03,
-        "beta_1": 0.9,
-        "beta_2": 0.999,
-        "epsilon": 1e-8,
-    },
-    "training": {
-        "batch_size": 7,  # no divisor of the images: some of a pass wait for the next batch
-        "epochs": None,
-        "training_iters": 33 * 7,
-        "validate_every": 28 / 50,
-        "display_step": 2,
-        "patience": None,
-        "restore_best": True,
-        "display": "bar",
-        "test_len": None,
-        "checkpoint_every_s": 0,
-    },
-    "tracking": {**NONE, "system_metrics_every_s": None, "pictures": False, "hidden": []},
-    "devices": {
-        "name": "cpu",
-        "threads": 1,
-        "trials_per_gpu": 1,
-        "slots": None,
-        "gpu_memory": "growth",
-    },
-}
+SMALL = [
+    "seed=3",
+    "tracking=none",
+    "devices=cpu",
+    "optimizer.learning_rate=0.03",
+    "training.batch_size=7",  # no divisor of the images: some of a pass wait for the next batch
+    "training.epochs=null",
+    "training.validate_every=0.56",  # passes, 28 of the 50 images
+    "training.display_step=2",
+]
+LSTM, GRU = (["model=lstm", "model.n_hidden=5"], ["model=gru", "model.n_hidden=5"])
+BOTH_WAYS = ["model.n_layers=2", "model.bidirectional=true"]
 
 
-def config(**training) -> Config:
-    of_others = {key: training.pop(key) for key in list(training) if key in VALUES}
-    return checked(Config, {**VALUES, **of_others, "training": {**VALUES["training"], **training}})
+@pytest.fixture(scope="module")
+def config(configured) -> Callable[..., Config]:
+    """Gives the settings of a training of `N_STRETCHES`, unless it is told otherwise."""
+
+    def config(*overrides: str, model=LSTM, iters: int = 33 * 7, every_s: int = 0) -> Config:
+        lengths = [f"training.training_iters={iters}", f"training.checkpoint_every_s={every_s}"]
+        return configured(*SMALL, *lengths, *model, *overrides)
+
+    return config
 
 
 def split(n: int, seed: int) -> Split:
@@ -156,7 +135,7 @@ def same(one: Trained, other: Trained) -> None:
 
 
 # A model of the user's own, with all that such a one may change and draw.
-OWN = {"name": "function", "_target_": "user_kept.make", "width": 5}
+OWN = ["model=function", "model._target_=user_kept.make", "+model.width=5"]
 MODULE = """
 import keras
 
@@ -185,27 +164,15 @@ def own_module(tmp_path_factory):
 
 KINDS = {
     "lstm": {},
-    "lstm, two layers both ways": {
-        "model": {**LSTM, "n_layers": 2, "bidirectional": True, "dropout": 0.2}
-    },
-    "gru, two layers both ways": {
-        "model": {**GRU, "n_layers": 2, "bidirectional": True, "dropout": 0.2}
-    },
-    "conv1d": {
-        "model": {
-            "name": "conv1d",
-            "n_filters": 5,
-            "kernel_size": 2,
-            "n_layers": 2,
-            "dropout": 0.2,
-        }
-    },
+    "lstm, two layers both ways": {"model": [*LSTM, *BOTH_WAYS, "model.dropout=0.2"]},
+    "gru, two layers both ways": {"model": [*GRU, *BOTH_WAYS, "model.dropout=0.2"]},
+    "conv1d": {"model": ["model=conv1d", "model.n_filters=5", "model.kernel_size=2"]},
     "of the user's own": {"model": OWN},
-    "lstm with dropout": {"model": {**LSTM, "dropout": 0.4}},
-    "gru": {"model": GRU},
-    "gru with dropout, by loss": {"model": {**GRU, "dropout": 0.4}, "objective": "val_loss"},
-    "the last weights": {"restore_best": False},
-    "patience": {"patience": 6, "training_iters": 101 * 7},
+    "gru with dropout, by loss": {
+        "model": [*GRU, "model.dropout=0.4", "objective=val_loss"],
+    },
+    "the last weights": {"model": [*LSTM, "training.restore_best=false"]},
+    "patience": {"model": [*LSTM, "training.patience=6"], "iters": 101 * 7},
 }
 
 
@@ -218,7 +185,7 @@ class Copied(Checkpoints):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def ended(request, dataset, tmp_path_factory):
+def ended(request, config, dataset, tmp_path_factory):
     """A training that was not interrupted: its settings, what it came to, its checkpoints."""
     folder, heard = tmp_path_factory.mktemp("kept"), Heard()
     settings = config(**KINDS[request.param])
@@ -227,8 +194,19 @@ def ended(request, dataset, tmp_path_factory):
     return settings, trained, heard, folder
 
 
-@pytest.mark.parametrize("step", [2, 18, 32])
-def test_it_goes_on_to_the_same_weights_values_and_curve(dataset, ended, tmp_path, capsys, step):
+def test_it_goes_on_to_the_same_weights_values_and_curve(dataset, ended, tmp_path, capsys):
+    goes_on_to_the_same(18, dataset, ended, tmp_path, capsys)
+
+
+@pytest.mark.parametrize("ended", ["lstm, two layers both ways", "patience"], indirect=True)
+@pytest.mark.parametrize("step", [2, 32])
+def test_it_goes_on_from_its_first_checkpoint_and_from_its_last(
+    dataset, ended, tmp_path, capsys, step
+):
+    goes_on_to_the_same(step, dataset, ended, tmp_path, capsys)
+
+
+def goes_on_to_the_same(step: int, dataset: Dataset, ended, tmp_path: Path, capsys) -> None:
     settings, expected, heard, folder = ended
     shutil.copy(folder / f"{step}", tmp_path / FILE)
     trained, again = go_on(settings, dataset, tmp_path)
@@ -241,6 +219,10 @@ def test_it_goes_on_to_the_same_weights_values_and_curve(dataset, ended, tmp_pat
     assert capsys.readouterr().out == said
 
 
+DRAWING = ["lstm, two layers both ways", "of the user's own", "patience"]
+
+
+@pytest.mark.parametrize("ended", DRAWING, indirect=True)
 def test_what_is_compared_with_is_a_training_without_checkpoints(dataset, ended):
     settings, expected, heard, _ = ended
     trained, alone = whole(settings, dataset)
@@ -250,10 +232,10 @@ def test_what_is_compared_with_is_a_training_without_checkpoints(dataset, ended)
     assert patience is None or len(heard.sent) == trained.at + patience < 25
 
 
-def test_it_may_be_interrupted_at_every_stretch(dataset, tmp_path, not_interrupted):
-    settings = config(model={**GRU, "dropout": 0.3}, training_iters=13 * 7)
+def test_it_may_be_interrupted_at_every_stretch(dataset, config, tmp_path, not_interrupted):
+    settings = config(model=[*GRU, "model.dropout=0.3"], iters=9 * 7)
     expected, heard = whole(settings, dataset)
-    for _ in range(6):
+    for _ in range(4):
         interrupt(settings, dataset, tmp_path, 1)
         not_interrupted()
     trained, again = go_on(settings, dataset, tmp_path)
@@ -262,16 +244,16 @@ def test_it_may_be_interrupted_at_every_stretch(dataset, tmp_path, not_interrupt
 
 
 def test_no_checkpoint_is_written_before_one_is_due_but_at_an_interrupt(
-    dataset, tmp_path, not_interrupted
+    dataset, config, tmp_path, not_interrupted
 ):
-    settings = config(checkpoint_every_s=3600)
+    settings = config(every_s=3600)
     go_on(settings, dataset, tmp_path)
     assert list(tmp_path.iterdir()) == []
     interrupt(settings, dataset, tmp_path, 3)
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
-def test_the_pruner_may_stop_one_that_goes_on(dataset, tmp_path, not_interrupted):
+def test_the_pruner_may_stop_one_that_goes_on(dataset, config, tmp_path, not_interrupted):
     interrupt(config(), dataset, tmp_path, 5)
     not_interrupted()
     heard = Heard(lambda step: step == 4)
@@ -295,7 +277,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_of_another_training_it_begins_at_the_start(
-    dataset, tmp_path, capsys, not_interrupted, other
+    dataset, config, tmp_path, capsys, not_interrupted, other
 ):
     interrupt(config(), dataset, tmp_path, 5)
     not_interrupted()
@@ -311,37 +293,38 @@ def test_of_another_training_it_begins_at_the_start(
 
 
 @pytest.mark.parametrize("library", [tf, keras, np])
-def test_another_version_of_a_library_is_another_training(dataset, monkeypatch, library):
+def test_another_version_of_a_library_is_another_training(dataset, config, monkeypatch, library):
     before = identity_of(config(), dataset)
     assert identity_of(config(), dataset) == before
     monkeypatch.setattr(library, "__version__", "0.0.1")
     assert identity_of(config(), dataset) != before
 
 
-def test_another_file_of_a_model_of_the_users_own_is_another_training(dataset, own_module):
+def test_another_file_of_a_model_of_the_users_own_is_another_training(dataset, config, own_module):
     settings = config(model=OWN)
     before = identity_of(settings, dataset)
     assert identity_of(settings, dataset) == before
-    assert identity_of(config(model={**OWN, "width": 6}), dataset) != before
+    assert identity_of(config("model.width=6", model=OWN), dataset) != before
     own_module.write_text(MODULE.replace("0.1", "0.2"))
     assert identity_of(settings, dataset) != before
     own_module.write_text(MODULE)
 
 
-def test_where_it_runs_and_what_is_shown_is_the_same_training(dataset):
+def test_where_it_runs_and_what_is_shown_is_the_same_training(dataset, config):
     elsewhere = config(
-        root="/q",
-        tracking={**VALUES["tracking"], "dir": "/q"},
-        devices={**VALUES["devices"], "threads": 2, "trials_per_gpu": 3},
-        display="lines",
-        test_len=3,
-        checkpoint_every_s=60,
+        "tracking.dir=/q",
+        "devices.threads=2",
+        "devices.trials_per_gpu=3",
+        "training.display=lines",
+        "training.test_len=3",
+        every_s=60,
     )
+    elsewhere = dataclasses.replace(elsewhere, root="/q")
     assert identity_of(elsewhere, dataset) == identity_of(config(), dataset)
 
 
 def test_a_damaged_checkpoint_is_told_of_and_the_training_begins_at_the_start(
-    dataset, tmp_path, capsys, not_interrupted
+    dataset, config, tmp_path, capsys, not_interrupted
 ):
     interrupt(config(), dataset, tmp_path, 5)
     not_interrupted()
@@ -355,7 +338,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_training_begins_at_the_start(
     )
 
 
-def test_a_full_disk_ends_no_training_and_leaves_no_half_a_file(dataset, tmp_path, capsys):
+def test_a_full_disk_ends_no_training_and_leaves_no_half_a_file(dataset, config, tmp_path, capsys):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes of a file
     try:

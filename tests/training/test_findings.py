@@ -7,7 +7,6 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, recall_score
 
 from seqsweep import models
-from seqsweep.config import Config, checked
 from seqsweep.data import Dataset, Split
 from seqsweep.process.messages import Report
 from seqsweep.trial import findings as module
@@ -17,59 +16,17 @@ from seqsweep.trial.reporting import Recorder
 from seqsweep.trial.train import train
 
 N_CLASSES = 4
-VALUES = {
-    "root": "/p",
-    "seed": 1,
-    "objective": "val_accuracy",
-    "data": {"name": "mnist_5k", "n_validation": 500},
-    "model": {
-        "name": "lstm",
-        "n_hidden": 8,
-        "n_layers": 1,
-        "bidirectional": False,
-        "forget_bias": 1.0,
-        "products": "float32",
-        "dropout": 0.3,
-    },
-    "optimizer": {
-        "name": "adam",
-        "learning_rate": 0.05,
-        "beta_1": 0.9,
-        "beta_2": 0.999,
-        "epsilon": 1e-8,
-    },
-    "training": {
-        "batch_size": 20,
-        "epochs": 4,
-        "training_iters": None,
-        "validate_every": 0.25,
-        "display_step": 100,
-        "patience": None,
-        "restore_best": True,
-        "display": "bar",
-        "test_len": None,
-        "checkpoint_every_s": None,
-    },
-    "tracking": {
-        "name": "none",
-        "uri": None,
-        "experiment": "e",
-        "dir": "/p",
-        "log_model": False,
-        "registered_model": None,
-        "wait": 0,
-        "system_metrics_every_s": None,
-        "pictures": False,
-        "hidden": [],
-    },
-    "devices": {
-        "name": "cpu",
-        "threads": 1,
-        "trials_per_gpu": 1,
-        "slots": None,
-        "gpu_memory": "growth",
-    },
-}
+SETTINGS = [
+    "seed=1",
+    "tracking=none",
+    "devices=cpu",
+    "model.n_hidden=8",
+    "model.dropout=0.3",
+    "optimizer.learning_rate=0.05",
+    "training.batch_size=20",
+    "training.epochs=4",
+    "training.validate_every=0.25",
+]
 
 
 def split(n: int, seed: int, n_classes: int = N_CLASSES) -> Split:
@@ -89,9 +46,8 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def trained(dataset) -> Trained:
-    config: Config = checked(Config, VALUES)
-    return train(config, dataset, Recorder())
+def trained(configured, dataset) -> Trained:
+    return train(configured(*SETTINGS), dataset, Recorder())
 
 
 @pytest.fixture(scope="module")

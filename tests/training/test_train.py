@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from seqsweep import data
-from seqsweep.config import Config, checked
+from seqsweep.config import Config
 from seqsweep.data import Dataset, Split
 from seqsweep.process.channel import TrialPruned
 from seqsweep.trial.reporting import Recorder
@@ -32,85 +33,48 @@ def dataset() -> Dataset:
     return Dataset("bars", split(300, 0), split(100, 1), split(100, 2), N_CLASSES)
 
 
-def config(**changes) -> Config:
-    values = {
-        "root": "/project",
-        "seed": 0,
-        "objective": "val_accuracy",
-        "data": {"name": "mnist_5k", "n_validation": 500},
-        "model": dict(MODELS["lstm"]),
-        "optimizer": {
-            "name": "adam",
-            "learning_rate": 0.01,
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "epsilon": 1e-8,
-        },
-        "training": {
-            "batch_size": 20,
-            "epochs": 6,
-            "training_iters": None,
-            "validate_every": 1.0,
-            "display_step": 5,
-            "patience": None,
-            "restore_best": True,
-            "display": "bar",
-            "test_len": None,
-            "checkpoint_every_s": None,
-        },
-        "tracking": {
-            "name": "none",
-            "uri": None,
-            "experiment": "test",
-            "dir": "/project",
-            "log_model": False,
-            "registered_model": None,
-            "wait": 0,
-            "system_metrics_every_s": None,
-            "pictures": False,
-            "hidden": [],
-        },
-        "devices": {
-            "name": "cpu",
-            "threads": 1,
-            "trials_per_gpu": 1,
-            "slots": None,
-            "gpu_memory": "growth",
-        },
-    }
-    for key, value in changes.items():
-        *path, last = key.split("__")
-        section = values
-        for word in path:
-            section = section[word]
-        section[last] = value
-    return checked(Config, values)
-
-
-SIZE = {"n_hidden": 12, "n_layers": 1, "bidirectional": False, "dropout": 0.0}
-LSTM = {"name": "lstm", **SIZE, "forget_bias": 1.0, "products": "float32"}
-GRU = {"name": "gru", **SIZE, "update_bias": 1.0, "reset_after": True}
-CONV1D = {"name": "conv1d", "n_filters": 12, "kernel_size": 3, "n_layers": 2, "dropout": 0.0}
-BOTH_WAYS = {"n_layers": 2, "bidirectional": True, "n_hidden": 6}
+SMALL = [
+    "tracking=none",
+    "devices=cpu",
+    "optimizer.learning_rate=0.01",
+    "training.batch_size=20",
+    "training.epochs=6",
+    "training.display_step=5",
+]
+LSTM, GRU = (["model=lstm", "model.n_hidden=12"], ["model=gru", "model.n_hidden=12"])
+CONV1D = ["model=conv1d", "model.n_filters=12", "model.kernel_size=3"]
+BOTH_WAYS = ["model.n_layers=2", "model.bidirectional=true", "model.n_hidden=6"]
 MODELS = {
     "lstm": LSTM,
-    "lstm, two layers both ways": {**LSTM, **BOTH_WAYS},
+    "lstm, two layers both ways": ["model=lstm", *BOTH_WAYS],
     "gru": GRU,
-    "gru, reset before": {**GRU, "reset_after": False},
-    "gru, two layers both ways": {**GRU, **BOTH_WAYS},
+    "gru, reset before": [*GRU, "model.reset_after=false"],
+    "gru, two layers both ways": ["model=gru", *BOTH_WAYS],
     "conv1d": CONV1D,
 }
+
+
+@pytest.fixture(scope="module")
+def config(configured) -> Callable[..., Config]:
+    """Gives the settings of a short training of a small LSTM, or of another model."""
+    return lambda *overrides, model=LSTM: configured(*SMALL, *model, *overrides)
+
+
+@pytest.fixture(scope="module")
+def curve(config, dataset) -> Callable[..., list[tuple[int, str, float]]]:
+    def curve(*overrides: str, **model) -> list[tuple[int, str, float]]:
+        recorder = Recorder()
+        train(config(*overrides, **model), dataset, recorder)
+        return recorder.points
+
+    return curve
+
+
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
-def curve(dataset: Dataset, **changes) -> list[tuple[int, str, float]]:
-    recorder = Recorder()
-    train(config(**changes), dataset, recorder)
-    return recorder.points
-
-
 @every_model
-def test_it_learns(dataset, model):
+def test_it_learns(dataset, config, model):
     trained = train(config(model=model), dataset, Recorder())
     assert trained.value > 0.8  # a third of the classes by chance; 0.87 is the most
 
@@ -118,34 +82,35 @@ def test_it_learns(dataset, model):
 @pytest.mark.parametrize(
     "model",
     [
-        {**GRU, "n_hidden": 48},
-        {**LSTM, "n_hidden": 32, "n_layers": 2, "bidirectional": True},
-        {**CONV1D, "n_filters": 24},
+        ["model=gru", "model.n_hidden=48"],
+        [*MODELS["lstm, two layers both ways"], "model.n_hidden=32"],
+        [*CONV1D, "model.n_filters=24"],
     ],
     ids=["gru", "lstm, two layers both ways", "conv1d"],
 )
-def test_it_learns_to_read_digits(model):
-    changes = {"training__batch_size": 50, "training__epochs": 4, "training__display_step": 1000}
-    settings = config(model=model, **changes)
+def test_it_learns_to_read_digits(config, model):
+    changes = ["training.batch_size=50", "training.epochs=4", "training.display_step=1000"]
+    settings = config(*changes, model=model)
     trained = train(settings, data.load(settings.data), Recorder())
     assert trained.value > 0.88  # a tenth by chance
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
 @every_model
-def test_the_same_seed_gives_the_same_curve_to_the_last_bit(dataset, model, dropout):
-    model = {**model, "dropout": dropout}
-    first = curve(dataset, model=model)
-    assert curve(dataset, model=model) == first
-    assert curve(dataset, model=model, seed=1) != first
+def test_the_same_seed_gives_the_same_curve_to_the_last_bit(curve, model):
+    """With dropout, which draws beside the weights and the order of the images."""
+    dropped = [*model, "model.dropout=0.5"]
+    assert curve(model=dropped) == curve(model=dropped)
 
 
-def test_the_seed_governs_dropout_beside_the_weights(dataset):
-    assert curve(dataset, model__dropout=0.5) != curve(dataset, model__dropout=0.0)
+def test_the_seed_governs_weights_and_order_and_dropout(curve):
+    first = curve()
+    assert curve() == first
+    assert curve("seed=1") != first
+    assert curve("model.dropout=0.5") != first
 
 
-def test_the_curves_have_the_samples_as_their_axis_and_the_models_size_stands_before_them(dataset):
-    points = curve(dataset)
+def test_the_curves_have_the_samples_as_their_axis_and_the_models_size_stands_before_them(curve):
+    points = curve()
     steps = {name: [s for s, n, _ in points if n == name] for _, name, _ in points}
     assert steps["train_loss"] == steps["train_accuracy"] == list(range(100, 1801, 100))
     assert steps["val_loss"] == steps["val_accuracy"] == list(range(300, 1801, 300))
@@ -154,10 +119,10 @@ def test_the_curves_have_the_samples_as_their_axis_and_the_models_size_stands_be
 
 
 @pytest.mark.parametrize(("objective", "pick"), [("val_accuracy", max), ("val_loss", min)])
-def test_the_model_ends_with_the_weights_of_its_best_validation(dataset, objective, pick):
+def test_the_model_ends_with_the_weights_of_its_best_validation(dataset, config, objective, pick):
     recorder = Recorder()
-    changes = {"optimizer__learning_rate": 0.6, "training__epochs": 20}
-    trained = train(config(objective=objective, **changes), dataset, recorder)
+    changes = ["optimizer.learning_rate=0.6", "training.epochs=20"]
+    trained = train(config(f"objective={objective}", *changes), dataset, recorder)
     values = [value for _, name, value in recorder.points if name == objective]
     assert trained.value == pick(values)
     assert trained.at == 1 + values.index(pick(values))
@@ -166,31 +131,31 @@ def test_the_model_ends_with_the_weights_of_its_best_validation(dataset, objecti
     assert trained.value != values[-1], "the last was the best: this run shows nothing"
 
 
-def test_without_restoring_the_model_ends_with_its_last_weights(dataset):
+def test_without_restoring_the_model_ends_with_its_last_weights(dataset, config):
     recorder = Recorder()
-    changes = {"training__restore_best": False, "optimizer__learning_rate": 0.05}
-    trained = train(config(**changes), dataset, recorder)
+    settings = config("training.restore_best=false", "optimizer.learning_rate=0.05")
+    trained = train(settings, dataset, recorder)
     last = [value for _, name, value in recorder.points if name == "val_loss"][-1]
     assert Evaluator(trained.model)(dataset.validation).loss == last
 
 
-def test_patience_ends_a_training_that_brings_nothing_better(dataset):
+def test_patience_ends_a_training_that_brings_nothing_better(dataset, config):
     recorder = Recorder()
-    changes = {"training__patience": 2, "training__epochs": 50, "objective": "val_accuracy"}
-    trained = train(config(**changes), dataset, recorder)
+    settings = config("training.patience=2", "training.epochs=50")
+    trained = train(settings, dataset, recorder)
     n_validations = sum(name == "val_loss" for _, name, _ in recorder.points)
     assert n_validations == trained.at + 2 < 50
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-def test_a_loss_that_is_no_longer_finite_ends_the_training_with_that_reason(dataset):
+def test_a_loss_that_is_no_longer_finite_ends_the_training_with_that_reason(dataset, config):
     broken = dataclasses.replace(dataset, train=Split(dataset.train.x * 1, dataset.train.y))
     broken.train.x[:] = np.nan
     with pytest.raises(TrainingDiverged, match=r"no longer finite \(nan\) after 5 steps"):
         train(config(), broken, Recorder())
 
 
-def test_a_reporter_that_says_stop_ends_the_training_there(dataset):
+def test_a_reporter_that_says_stop_ends_the_training_there(dataset, config):
     class StopsAtTwo(Recorder):
         def validated(self, number, samples, metrics, *, done):
             super().validated(number, samples, metrics, done=done)
@@ -202,14 +167,14 @@ def test_a_reporter_that_says_stop_ends_the_training_there(dataset):
     assert max(samples for samples, _, _ in reporter.points) == 600
 
 
-def test_a_training_step_is_the_gradient_step_of_an_independent_loop(dataset):
+def test_a_training_step_is_the_gradient_step_of_an_independent_loop(dataset, config):
     """Plain Keras: its own LSTM layer, its own loss, its own fit, from the same weights."""
     import keras
 
     from seqsweep import models
     from seqsweep.trial.schedule import Batches
 
-    settings = config(training__epochs=1, training__display_step=1000)
+    settings = config("training.epochs=1", "training.display_step=1000")
     ours = train(settings, dataset, Recorder())
     start = models.build(settings.model, input_shape=(6, 4), n_classes=N_CLASSES, seed=0)
     theirs = keras.Sequential(
@@ -226,7 +191,9 @@ def test_a_training_step_is_the_gradient_step_of_an_independent_loop(dataset):
         np.testing.assert_allclose(mine, other, atol=2e-4)
 
 
-def test_losses_that_layers_add_are_trained_on_and_not_reported(dataset, tmp_path, monkeypatch):
+def test_losses_that_layers_add_are_trained_on_and_not_reported(
+    dataset, config, tmp_path, monkeypatch
+):
     (tmp_path / "user_regularized.py").write_text(
         "import keras\n"
         "def make(config, input_shape, n_classes):\n"
@@ -237,7 +204,7 @@ def test_losses_that_layers_add_are_trained_on_and_not_reported(dataset, tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     kernels = {}
     for by in (0.0, 1.0):
-        own = {"name": "function", "_target_": "user_regularized.make", "by": by}
+        own = ["model=function", "model._target_=user_regularized.make", f"+model.by={by}"]
         recorder = Recorder()
         trained = train(config(model=own), dataset, recorder)
         kernels[by] = np.abs(trained.model.get_weights()[0]).mean()
@@ -247,7 +214,7 @@ def test_losses_that_layers_add_are_trained_on_and_not_reported(dataset, tmp_pat
 
 
 @pytest.mark.parametrize("n", [1, 7, 100, 2500])
-def test_the_scores_are_the_mean_over_all_images_however_many(n):
+def test_the_scores_are_the_mean_over_all_images_however_many(config, n):
     from seqsweep import models
 
     images = split(n, 5)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import gc
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra._internal.callbacks import Callbacks
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
@@ -24,10 +20,11 @@ from rich.markup import escape
 from seqsweep.errors import TrackingError, UserError, reason
 from seqsweep.outcome import EXIT_INTERRUPTED, INTERRUPTED, Completed, Failed, Outcome, Unconcluded
 from seqsweep.process.result import raised
-from seqsweep.record import counted
 from seqsweep.search.dry_run import show_plan
 from seqsweep.search.plan import Plan
-from seqsweep.search.report.best import best_trials, evaluate_best, mark_best, model_run, once
+from seqsweep.search.planning import make_plan
+from seqsweep.search.report.announce import say_begin, say_where
+from seqsweep.search.report.best import best_trials, evaluate_best, mark_best, once
 from seqsweep.search.report.findings.found import Found
 from seqsweep.search.report.findings.watch import Watch
 from seqsweep.search.report.origin import with_origin
@@ -39,21 +36,17 @@ from seqsweep.search.report.results import (
     write_results,
 )
 from seqsweep.search.settings import Settings
-from seqsweep.search.space.parameter import literal
+from seqsweep.search.study.begin import begin, open_store
 from seqsweep.search.study.holder import let_go
 from seqsweep.search.study.past import ENDED_BY, SWEEP_RUN, mend
-from seqsweep.search.study.records import MODEL_ID, RUN_KEY
+from seqsweep.search.study.records import RUN_KEY
 from seqsweep.search.study.store.base import STORE_ERRORS, Store
-from seqsweep.search.study.store.opening import is_sqlite
 from seqsweep.search.study.study import silence_optuna
 from seqsweep.search.workers.attempt import results_of
-from seqsweep.search.workers.controller import Controller
-from seqsweep.search.workers.crew import Crew, refusal_of_workers, send_what_workers_left, warm_up
-from seqsweep.search.workers.joining import kept
-from seqsweep.search.workers.launcher import adapted, connect, hush, kept_private
+from seqsweep.search.workers.crew import refusal_of_workers, send_what_workers_left, warm_up
+from seqsweep.search.workers.launching import run_trials
 from seqsweep.search.workers.room import MORE_ROOM, is_full, with_more_room
-from seqsweep.search.workers.stops import Stop, settled
-from seqsweep.search.workers.worker import Worker
+from seqsweep.search.workers.stops import Stop
 from seqsweep.secrets import keep_out_of_logs
 from seqsweep.signals import handled_by, heed_interrupt, interrupt
 from seqsweep.terminal import Terminal
@@ -62,7 +55,6 @@ from seqsweep.tracking import (
     Run,
     RunRecord,
     Tracking,
-    how_to_see,
     new_key,
     open_tracking,
 )
@@ -83,7 +75,7 @@ def run_or_exit(
     try:
         with handled_by(interrupt):
             read = Settings.read(settings)
-            plan = Plan.make(read, arguments, hydra_context, task_function, config)
+            plan = make_plan(read, arguments, hydra_context, task_function, config)
             if read.dry_run:
                 show_plan(Terminal(), plan)
                 return
@@ -119,7 +111,7 @@ def run(plan: Plan, console: Console) -> int:
     Raises:
         UserError: a store or a folder cannot be used.
     """
-    storage = plan.open_storage()
+    storage = open_store(plan)
     if plan.launcher.is_basic:
         warm_up(plan, plan.folder)  # it imports TensorFlow while MLflow's store opens
     with plan.claim.given_back_on_error():
@@ -128,7 +120,7 @@ def run(plan: Plan, console: Console) -> int:
             raise TrackingError(unsent)
         gc.freeze()  # all that is imported by now stays
         gc.enable()
-        study = plan.begin(storage)
+        study = begin(plan, storage)
     sweep_run = _open_run(plan, study, tracking)
     stop: Stop | None = None
     outcome: Outcome = Failed("the sweep itself failed")
@@ -138,7 +130,7 @@ def run(plan: Plan, console: Console) -> int:
         if not plan.claim.is_new:
             send_what_workers_left(plan, in_all_s=plan.settings.tracking.wait)
             again = mend(study, tracking, sweep_run.key)
-        _say_begin(console, plan, study, again)
+        say_begin(console, plan, study, again)
         stop, outcome = _search(plan, console, storage, study, tracking, sweep_run)
         if not isinstance(outcome, Completed):
             heed_interrupt()  # which may be why
@@ -154,7 +146,7 @@ def run(plan: Plan, console: Console) -> int:
     if is_ours and stop is not None and stop.ends_the_study and is_whole:
         study.set_user_attr(ENDED_BY, stop.field)
     missing = unsent or tracking.refusal() or refusal_of_workers(plan)
-    _say_where(console, plan, study, tracking)
+    say_where(console, plan, study, tracking)
     storage.close()
     why = None if isinstance(outcome, Completed) else outcome.reason
     for sentence in filter(None, (missing, why)):
@@ -179,19 +171,15 @@ def _search(
     found = Found(plan, study)
     with Watch(plan.folder, plan.settings.report_every, found.snapshot, sweep_run) as watch:
         with found.stopped_by_errors():
-            found.stop = stop = _launch(plan, console, study, sweep_run, tracking)
-        is_in_a_hurry = stop.says == INTERRUPTED
-        if is_in_a_hurry:
+            found.stop = stop = run_trials(plan, console, study, sweep_run, tracking)
+        if stop.says == INTERRUPTED:
             storage.hurry()
-        else:
-            watch.begin_last()
-        try:
-            outcome = _conclude(plan, console, found, tracking, sweep_run)
-        except STORE_ERRORS:
-            if not is_in_a_hurry:
-                raise
-            outcome = Failed(INTERRUPTED)
-        if not is_in_a_hurry and (problem := watch.end_last()) is not None:
+            with contextlib.suppress(*STORE_ERRORS):  # nobody waits for one that is away
+                _conclude(plan, console, found, tracking, sweep_run)
+            return stop, Failed(INTERRUPTED)
+        watch.begin_last()
+        outcome = _conclude(plan, console, found, tracking, sweep_run)
+        if (problem := watch.end_last()) is not None:
             console.print(f"[yellow]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     return stop, outcome
 
@@ -256,48 +244,6 @@ def _record(plan: Plan) -> RunRecord:
     return RunRecord(name=plan.study_name, params=params, tags=tags)
 
 
-def _launch(
-    plan: Plan, console: Console, study: optuna.Study, sweep_run: Run, tracking: Tracking
-) -> Stop:
-    """Runs the trials by workers, which the configured launcher starts; says what ended them."""
-    if plan.launcher.is_basic:
-        (job,) = _launched(plan, Worker(plan, sweep_run.key, tracking), 1)
-        if job.status is not JobStatus.COMPLETED:
-            raise job._return_value  # the property would print a line of its own
-        return job.return_value
-    if (unsent := tracking.flush(plan.settings.tracking.wait)) is not None:
-        raise TrackingError(unsent)  # the trials' runs belong below that of the sweep
-    plan.jobs.fix_folder()
-    crew = Crew.of(plan, study)
-    worker = Worker(plan, sweep_run.key, crew=crew)
-    controller = Controller(plan, crew, tracking, sweep_run.key, console)
-    with kept(worker), kept_private(plan.jobs.master, plan.folder):
-        stop = controller.run(lambda: _launched(plan, worker, crew.size))
-    if stop.says != INTERRUPTED:
-        warm_up(plan, plan.folder)  # for the look at the best
-    return stop
-
-
-def _launched(plan: Plan, worker: Worker, count: int) -> Sequence[JobReturn]:
-    """Starts so many workers and waits for them; gives what they came to."""
-    overrides = [
-        *plan.space.fixed,
-        f"hydra.sweep.dir={literal(str(plan.folder))}",
-        "hydra.output_subdir=null",  # the worker's config says nothing new, and holds secrets
-        "hydra.job.chdir=false",
-    ]
-    launcher = Plugins.instance().instantiate_launcher(
-        # callbacks are for trials: each fires them in its own process
-        hydra_context=HydraContext(plan.jobs.hydra_context.config_loader, Callbacks()),
-        task_function=worker,
-        config=adapted(_quiet(plan.jobs.master), count),
-    )
-    hush(plan.launcher)
-    connect(plan.launcher, plan.jobs.master)
-    jobs = [[*overrides, f"hydra.sweep.subdir=workers/{number}"] for number in range(count)]
-    return launcher.launch(jobs, initial_job_idx=0)
-
-
 def _flush(
     plan: Plan, console: Console, tracking: Tracking, outcome: Outcome, *, with_workers: bool
 ) -> str | None:
@@ -315,69 +261,3 @@ def _flush(
     if unsent is not None or not with_workers:
         return unsent
     return send_what_workers_left(plan, in_all_s=in_all_s)
-
-
-def _quiet(master: DictConfig) -> DictConfig:
-    """Gives a config by which the launcher does not tell of its one job, the worker."""
-    config = copy.deepcopy(master)
-    root = config.hydra.hydra_logging.get("root")
-    with open_dict(config):
-        config.hydra.verbose = False
-        if root is not None:
-            root.level = "WARNING"
-    return config
-
-
-def _say_begin(console: Console, plan: Plan, study: optuna.Study, again: int) -> None:
-    if plan.note:
-        console.print(f"[yellow]{escape(plan.note)}[/]", highlight=False, soft_wrap=True)
-    if not plan.launcher.is_local and is_sqlite(plan.storage):
-        console.print(
-            "[yellow]the store is an SQLite file: workers on other hosts than this one will refuse "
-            "to run; give hydra.sweeper.storage the URL of a server, as PostgreSQL's, or "
-            "journal:////FOLDER/studies.journal in a folder that all see[/]",
-            highlight=False,
-            soft_wrap=True,
-        )
-    trials = "trials until the time is over"
-    if plan.n_trials is not None:
-        trials = counted(plan.n_trials, "trial")
-    if plan.n_trials is not None and plan.n_trials < len(plan.known):
-        trials += f" of the {len(plan.known)} points"
-    if plan.settings.repeats > 1:
-        trials += f", each under {plan.settings.repeats} seeds,"
-    if not plan.claim.is_new:
-        ended = len(settled(study.get_trials(deepcopy=False)))
-        trials += f", of which {ended} have ended and {again} run again,"
-    goes_on = "" if plan.claim.is_new else " goes on"
-    console.print(
-        f"Sweep [bold]{escape(plan.study_name)}[/]{goes_on}: {trials} on {_runners(plan)}",
-        highlight=False,
-    )
-
-
-def _runners(plan: Plan) -> str:
-    """Says what runs the trials."""
-    if not plan.launcher.is_basic:
-        return f"{counted(plan.settings.n_workers, 'worker')} ({plan.launcher.name})"
-    return f"{counted(len(plan.slots), 'slot')} ({', '.join(slot.name for slot in plan.slots)})"
-
-
-def _say_where(console: Console, plan: Plan, study: optuna.Study, tracking: Tracking) -> None:
-    lines = ["", f"jobs    {plan.folder}"]
-    with contextlib.suppress(*STORE_ERRORS):  # of a store that is away others tell
-        lines += _models(plan, study, tracking)
-    for line in [*lines, *how_to_see(tracking)]:
-        console.print(escape(line), highlight=False, soft_wrap=True)
-
-
-def _models(plan: Plan, study: optuna.Study, tracking: Tracking) -> list[str]:
-    """Says where the models of the best trials are."""
-    runs = [(trial, model_run(tracking, trial)) for trial in best_trials(study)]
-    models = [trial.user_attrs.get(MODEL_ID) or run.model_id for trial, run in runs]
-    if models and len(plan.settings.direction) > 1:
-        return ["models  of the front: in the runs with the tag seqsweep.best"]
-    if not models or not models[0]:
-        return []
-    registered = [f"        {said}" for _, run in runs if (said := run.registered)]
-    return [f"model   models:/{models[0]}", *registered]
