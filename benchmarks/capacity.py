@@ -86,10 +86,10 @@ class Meter:
 
     def _served_s(self) -> float:
         """Gives the processor's time of those processes so far."""
-        return sum(map(_processor_s, self._pids()))
+        return sum(map(processor_s, self._pids()))
 
 
-def _processor_s(pid: int) -> float:
+def processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 

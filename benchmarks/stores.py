@@ -152,14 +152,15 @@ def place_for(kind: str, server: Postgres | None, name: str) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             yield f"{folder}/studies"
     elif kind.startswith("gRPC proxy"):
-        with proxy_before(server.create(name), is_ours=kind == "gRPC proxy") as place:
+        with proxy_before(server.create(name), is_ours=kind == "gRPC proxy") as (place, _):
             yield place
     else:
         yield server.create(name)
 
 
 @contextlib.contextmanager
-def proxy_before(url: str, *, is_ours: bool) -> Iterator[str]:
+def proxy_before(url: str, *, is_ours: bool) -> Iterator[tuple[str, int]]:
+    """Starts a proxy; gives its host and port, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -173,7 +174,7 @@ def proxy_before(url: str, *, is_ours: bool) -> Iterator[str]:
     )
     try:
         GrpcStorageProxy(port=port).wait_server_ready(timeout=60)
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", server.pid
     finally:
         server.kill()
         server.wait()

@@ -256,3 +256,22 @@ def test_a_study_of_many_trials_is_measured_with_each_sampler(
         assert float(memory.removesuffix(" MB")) > 0
         assert float(report.removesuffix(" s")) >= 0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.cluster
+def test_both_proxies_are_measured_for_each_step_of_a_trial(
+    benchmarks, program, tmp_path, postgres
+):
+    arguments = ["--running", "10", "--clients", "4", "--seconds", "0.5"]
+    ended = program(benchmarks / "proxy.py", *arguments, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    _, *table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    steps = ["read 10 running", "ask, with four parameters", "report", "attribute"]
+    steps += ["look at a trial", "tell"]
+    assert [(row[0], row[1]) for row in table] == [
+        (step, name) for name in ("seqsweep", "Optuna") for step in steps
+    ]
+    for _, _, rate, core in table:
+        assert float(rate) > 0
+        assert float(core.removesuffix(" ms")) >= 0
+    assert not list(tmp_path.iterdir())

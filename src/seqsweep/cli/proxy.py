@@ -27,6 +27,6 @@ def proxy(
 
     silence_optuna()
     served, ended = with_grpc("serving").served, Event()
-    with handled_by(ended.set), served(storage, host, port) as bound:
-        say(f"serves {storage} as hydra.sweeper.storage=grpc://{host}:{bound}")
+    with handled_by(ended.set), served(storage, host, port) as address:
+        say(f"serves {storage} as hydra.sweeper.storage={address}")
         ended.wait()

@@ -23,6 +23,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
+from omegaconf.basecontainer import BaseContainer
 
 from seqsweep.hydra_files import HydraFiles
 from seqsweep.outcome import Failed, Outcome
@@ -56,8 +57,15 @@ class Job:
 
 
 def pack(function: Callable[[DictConfig], Any], hydra_context: HydraContext) -> bytes:
-    """Packs what all jobs of a sweep share: the task function, and Hydra with its singletons."""
-    return cloudpickle.dumps((function, hydra_context, Singleton.get_state()))
+    """Packs what all jobs of a sweep share: the task function, and Hydra with its singletons.
+
+    Hydra's own `get_state` copies them, so that the loader and the store of configs, which the
+    context has too, would be there twice. What `HydraConfig` has each job sets for itself.
+    """
+    own = {Plugins, HydraConfig}
+    instances = {kind: one for kind, one in Singleton._instances.items() if kind not in own}
+    state = {"instances": instances, "omegaconf_resolvers": BaseContainer._resolvers}
+    return cloudpickle.dumps((function, hydra_context, state))
 
 
 def main(payload: bytes, app: bytes, connection: Connection) -> None:

@@ -6,6 +6,7 @@ all; a copy by pickle takes 1 ms, and two are enough.
 
 from __future__ import annotations
 
+import copy
 import pickle
 from types import SimpleNamespace
 
@@ -18,16 +19,16 @@ from seqsweep.process.pickling import pickled
 
 def copy_by_pickle() -> None:
     """Lets Hydra copy so from now on; only for a process that runs one job."""
-    hydra.core.utils.copy = SimpleNamespace(deepcopy=copied)
+    hydra.core.utils.copy = SimpleNamespace(copy=copy.copy, deepcopy=copied)
     HydraConfig.set_config = _set_config
 
 
 def copied(config: DictConfig) -> DictConfig:
     """Gives a copy of its own, with no parent."""
-    copy = pickle.loads(pickled(config))
-    for node in copy._content.values():
-        node._set_parent(copy)
-    return copy
+    found = pickle.loads(pickled(config))
+    for node in found._content.values():
+        node._set_parent(found)
+    return found
 
 
 def _set_config(instance: HydraConfig, config: DictConfig) -> None:

@@ -39,8 +39,8 @@ def settings() -> Callable[..., Settings]:
 @pytest.fixture
 def proxy(tmp_path) -> Iterator[str]:
     """The address of a proxy before an empty file, `studies.db`."""
-    with with_grpc("serving").served(str(tmp_path / "studies.db"), "127.0.0.1", 0) as port:
-        yield f"grpc://127.0.0.1:{port}"
+    with with_grpc("serving").served(str(tmp_path / "studies.db"), "127.0.0.1", 0) as address:
+        yield address
 
 
 @pytest.fixture(

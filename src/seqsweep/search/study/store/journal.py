@@ -22,6 +22,8 @@ from seqsweep.search.study.store.journal_file import JournalFile, failing
 from seqsweep.search.study.store.quota import Places
 from seqsweep.search.workers.stops import RETRY_OF
 
+BEGIN = b'{"op_code":'  # of each line of a journal
+
 
 class Journal(Store, JournalStorage):
     """A store in a journal file, which each process reads whole, and goes on to read as it grows.
@@ -174,7 +176,11 @@ def read_journal(file: Path, **arguments: Any) -> Journal:
 
 
 def _check(file: Path) -> None:
-    """Refuses another file: one of a single line, whatever it says, Optuna takes for empty."""
+    """Refuses another file: one of a single line, whatever it says, Optuna takes for empty.
+
+    Of a journal the first line may be cut, where its first program was killed.
+    """
     with file.open("rb") as opened:
-        if opened.read(1) not in (b"", b"{"):
+        found = opened.read(len(BEGIN))
+        if not BEGIN.startswith(found):
             raise SearchError(f"hydra.sweeper.storage: {file} is no journal of Optuna's")

@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
 
 from seqsweep.errors import first_line
 from seqsweep.search.study.store.lock import LinkLock
@@ -23,30 +24,40 @@ class JournalFile(JournalFileBackend):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        super().__init__(str(file), LinkLock(file))
+        self._link = LinkLock(file)
+        self._is_alone = False
+        super().__init__(str(file), _Held())
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Lets nobody else append while in this block; of one process, one thread comes here."""
-        with failing(self._file):
-            self._lock.acquire()
-        try:
-            self._mend()
+        """Lets nobody else append while in this block; of one process, one thread comes here.
+
+        It may come here again while it is in the block.
+        """
+        if self._is_alone:
             yield
-        finally:
-            with failing(self._file):
-                self._lock.release()
+            return
+        with failing(self._file), self._link.held():
+            self._is_alone = True
+            try:
+                self._mend()
+                yield
+            finally:
+                self._is_alone = False
 
     def hurry(self) -> None:
         """Says that the program is to end, and waits for no lock for long any more."""
-        self._lock.is_hurried = True
+        self._link.hurry()
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends lines, and waits for the disk to have them."""
         with self.alone(), failing(self._file):
-            if not self._lock.is_held:
-                raise StorageInternalError(f"{self._file}: its lock was broken by another program")
+            self._check_that_it_is_held()
             super().append_logs(logs)
+
+    def _check_that_it_is_held(self) -> None:
+        if not self._link.is_held:
+            raise StorageInternalError(f"{self._file}: its lock was broken by another program")
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Reads the lines from that number on; a last one that is not whole is not there yet."""
@@ -65,7 +76,19 @@ class JournalFile(JournalFileBackend):
             file.seek(-1, os.SEEK_END)
             if file.read() != b"\n":
                 file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
+                whole = file.read().rfind(b"\n") + 1
+                self._check_that_it_is_held()
+                file.truncate(whole)
+
+
+class _Held(BaseJournalFileLock):
+    """What Optuna takes as it appends: `alone` has the lock then."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import time
@@ -11,71 +12,79 @@ from pathlib import Path
 from typing import TypeAlias
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages.journal._file import BaseJournalFileLock
 
-DEAD_S = 30.0  # that a lock is held, after which its holder counts as dead; one holds it for ms
-PATIENCE_S = 120.0  # that one holder is waited for, where its lock cannot be broken
-HURRY_S = 4.0  # that any is waited for, where the program is to end
+from seqsweep.signals import held_back
+
+# That a lock is held, after which its holder counts as dead. One holds it for milliseconds, but NFS
+# may give for up to a minute what it remembers of a file.
+DEAD_S = 90.0
+PATIENCE_S = 180.0  # that one holder is waited for, where its lock cannot be broken
+HURRY_S = 4.0  # that all are waited for, once the program is to end
 PAUSES_S = (0.001, 0.05)  # between two tries: the first, and the longest
 Identity: TypeAlias = "tuple[int, int]"  # what tells one link from the next of the same name
 
 
-class LinkLock(BaseJournalFileLock):
+class LinkLock:
     """A symbolic link beside the journal: that of Optuna's own lock, so that its programs wait too.
 
     A link is made at once or not at all on every file system that has them, NFS among them, where
     `fcntl.flock` may hold for one host only. What it lacks is an end with its holder: a lock of
     which nobody has heard for `DEAD_S` is broken, once among all that wait for it.
-
-    A thread that has it may take it again.
     """
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._link = journal.with_name(f"{journal.name}.lock")
-        self._depth = 0
         self._own: Identity | None = None
-        self.is_hurried = False  # the program is to end
+        self._seen: Identity | None = None  # who has it, and since when that is known
+        self._since = 0.0
+        self._hurried_at = math.inf
 
-    def acquire(self) -> bool:
-        """Waits for the lock.
+    def hurry(self) -> None:
+        """Says that the program is to end; may be called by a signal's handler."""
+        self._hurried_at = min(self._hurried_at, time.monotonic())
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Waits for the lock, and holds it in this block, behind which a signal has to wait.
 
         Raises:
             OSError: the file system has no symbolic links, or the folder cannot be written.
             StorageInternalError: it was held for longer than that is waited for.
         """
-        if self._depth == 0:
-            self._take()
-        self._depth += 1
-        return True
-
-    def release(self) -> None:
-        """Gives the lock back."""
-        self._depth -= 1
-        if self._depth == 0 and self.is_held:
-            self._link.unlink(missing_ok=True)
+        pause, longest = PAUSES_S
+        with contextlib.ExitStack() as signals:
+            signals.enter_context(held_back())
+            while not self._is_made():
+                signals.close()
+                self._wait(pause)
+                pause = min(2 * pause, longest)
+                signals.enter_context(held_back())
+            try:
+                yield
+            finally:
+                if self.is_held:
+                    self._link.unlink(missing_ok=True)
+                self._own = None
 
     @property
     def is_held(self) -> bool:
         """Whether it still is ours: a program that slept meanwhile counts as dead to others."""
         return self._own is not None and _identity(self._link) == self._own
 
-    def _take(self) -> None:
-        began = since = time.monotonic()
-        seen, (pause, longest) = None, PAUSES_S
-        while not self._is_made():
-            found, now = _identity(self._link), time.monotonic()
-            if found != seen:
-                seen, since = found, now
-            elif found is not None and now - since > DEAD_S:
-                self._break(found)
-            if now - since > PATIENCE_S or (self.is_hurried and now - began > HURRY_S):
-                raise StorageInternalError(
-                    f"{self._link} was held for {now - began:.0f} s; where no program uses the "
-                    "journal any more, delete it"
-                )
-            time.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, longest)
+    def _wait(self, pause: float) -> None:
+        """Waits a moment, and breaks the lock of one that is dead."""
+        found, now = _identity(self._link), time.monotonic()
+        if found != self._seen:
+            self._seen, self._since = found, now
+        elif found is not None and now - self._since > DEAD_S:
+            self._break(found)
+        if now - self._since > PATIENCE_S or now - self._hurried_at > HURRY_S:
+            raise StorageInternalError(
+                f"{self._link} was held for {now - self._since:.0f} s; where no program uses the "
+                "journal any more, delete it"
+            )
+        time.sleep(random.uniform(0, pause))
 
     def _is_made(self) -> bool:
         try:
@@ -83,7 +92,7 @@ class LinkLock(BaseJournalFileLock):
             self._link.symlink_to(self._journal.name)
         except FileExistsError:
             return False
-        self._own = _identity(self._link)
+        self._own, self._seen = _identity(self._link), None
         return True
 
     def _break(self, found: Identity) -> None:

@@ -23,6 +23,7 @@ from seqsweep.search.study.store.patience import REPEATABLE, Patient, repeat
 CONNECT_S = 10  # to a proxy, after which it counts as away
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # all trials of a study come as one
+    ("grpc.enable_http_proxy", 0),  # which a network has for the web
     ("grpc.keepalive_time_ms", 30_000),  # a proxy that is gone without a word is away
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -43,8 +44,8 @@ class Connection(Store, GrpcStorageProxy):
     """A store behind a proxy, each call asked once.
 
     Args:
-        host: as a URL writes it.
-        port: its port.
+        host: where the proxy runs, with the next one.
+        port: where it listens.
         grace_period: see `Store`, with the next two.
         on_lost: what hears of lost trials.
         total: how many trials may begin.
@@ -65,7 +66,7 @@ class Connection(Store, GrpcStorageProxy):
             GrpcStorageProxy.__init__(self, host=host, port=port)
 
     def _setup(self) -> None:
-        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", OPTIONS)
+        self._channel = grpc.insecure_channel(wire.target(self._host, self._port), OPTIONS)
         heard = grpc.intercept_channel(self._channel, _Failures())
         self._stub = StorageServiceStub(heard)
         self._cache = _Cache(self._stub)
@@ -174,7 +175,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
             f"hydra.sweeper.storage={url} is no address of a proxy: grpc://HOST:PORT is accepted, "
             "as grpc://127.0.0.1:13000, and nothing beside it"
         )
-    return f"[{host}]" if ":" in host else host, port
+    return host, port
 
 
 class _Failures(grpc.UnaryUnaryClientInterceptor):

@@ -7,10 +7,7 @@ away: whoever asks is told, and asks again.
 
 from __future__ import annotations
 
-import collections
-import itertools
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +15,6 @@ from datetime import datetime
 from typing import Any
 
 import grpc
-from optuna.distributions import BaseDistribution
-from optuna.storages import _CachedStorage
 from optuna.storages._grpc import servicer
 from optuna.storages._grpc.auto_generated import api_pb2
 from optuna.storages._grpc.auto_generated.api_pb2_grpc import add_StorageServiceServicer_to_server
@@ -31,6 +26,7 @@ from seqsweep.search.study.store.base import STORE_ERRORS, why_it_failed
 from seqsweep.search.study.store.database import Database
 from seqsweep.search.study.store.opening import open_storage
 from seqsweep.search.study.store.remote import RemoteDatabase, passes
+from seqsweep.search.study.store.shared import SharedCache
 
 N_THREADS = 64  # most wait, for a connection or for a reading that they share
 OPTIONS = [
@@ -44,8 +40,8 @@ SECONDS = 60  # a grace period that serving does not use: each worker has its ow
 
 
 @contextmanager
-def served(place: str, host: str, port: int) -> Iterator[int]:
-    """Serves the store while in this block; gives the port, which was free where 0 was asked for.
+def served(place: str, host: str, port: int) -> Iterator[str]:
+    """Serves the store while in this block; gives its address, at a free port for 0.
 
     Raises:
         SearchError: the store cannot be opened or served, or the port is taken.
@@ -62,7 +58,7 @@ def served(place: str, host: str, port: int) -> Iterator[int]:
         server, bound = _server(storage, host, port)
         server.start()
         try:
-            yield bound
+            yield f"grpc://{wire.target(host, bound)}"
         finally:
             server.stop(GRACE_S).wait()
     finally:
@@ -72,20 +68,21 @@ def served(place: str, host: str, port: int) -> Iterator[int]:
 def _server(storage: Database, host: str, port: int) -> tuple[grpc.Server, int]:
     threads = ThreadPoolExecutor(N_THREADS, "call")
     server = grpc.server(threads, interceptors=[_Failures(storage)], options=OPTIONS)
-    add_StorageServiceServicer_to_server(_OptunasService(SharedCache(storage)), server)
-    server.add_generic_rpc_handlers([_our_service(storage)])
+    cache = SharedCache(storage)
+    add_StorageServiceServicer_to_server(_OptunasService(cache), server)
+    server.add_generic_rpc_handlers([_our_service(storage, cache)])
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()  # gRPC would print why not
-        return server, server.add_insecure_port(f"{f'[{host}]' if ':' in host else host}:{port}")
+        return server, server.add_insecure_port(wire.target(host, port))
     except OSError as error:
         why = first_line(error).partition(" (")[0]
         raise SearchError(
-            f"{host}:{port} cannot be listened at: {why}; --host and --port take others"
+            f"{wire.target(host, port)} cannot be listened at: {why}; --host and --port take others"
         ) from error
 
 
-def _our_service(storage: Database) -> grpc.GenericRpcHandler:
+def _our_service(storage: Database, cache: SharedCache) -> grpc.GenericRpcHandler:
     calls: dict[str, Callable[..., Any]] = {
         "beat": storage.beat,
         "silences": lambda study_id: list(storage.silences(study_id).items()),
@@ -94,7 +91,7 @@ def _our_service(storage: Database) -> grpc.GenericRpcHandler:
         ),
         "now": lambda: storage.now().isoformat(),
         "swap": storage.swap,
-        "begin": lambda study_id, total: storage.within(total).create_new_trial(study_id),
+        "begin": cache.begin,
         "begin_waiting": lambda trial_id, total: storage.within(total).set_trial_state_values(
             trial_id, TrialState.RUNNING
         ),
@@ -109,55 +106,6 @@ def _handler(call: Callable[..., Any]) -> grpc.RpcMethodHandler:
         request_deserializer=wire.decoded,
         response_serializer=wire.encoded,
     )
-
-
-class SharedCache(_CachedStorage):
-    """Optuna's cache of finished trials, for many who read at once.
-
-    A reading that began after one was asked for is as good as another, so that all who wait for
-    the same study's have one together. Trials are only made known by reading, hence in their order.
-    """
-
-    def __init__(self, backend: Database) -> None:
-        super().__init__(backend)
-        self._reading = threading.Lock()
-        self._begun = collections.Counter[int]()  # readings of each study
-        self._done = collections.Counter[int]()  # the last of them that was done
-
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Makes a trial."""
-        return self._backend.create_new_trial(study_id, template_trial)
-
-    def set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-    ) -> None:
-        """Sets a value; Optuna's cache only can of trials that it has made or read."""
-        self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
-
-    def changed(self, study_id: int, known: set[int], greater_than: int) -> list[FrozenTrial]:
-        """Gives the trials of the study whose ids are among those, or greater."""
-        self._read_trials_from_remote_storage(study_id)
-        with self._lock:
-            trials = self._studies[study_id].trials
-            places = (self._trial_id_to_study_id_and_number.get(trial_id) for trial_id in known)
-            found = [trials[place[1]] for place in places if place and place[0] == study_id]
-            new = itertools.takewhile(
-                lambda trial: trial._trial_id > greater_than, reversed(trials.values())
-            )
-            return found + [trial for trial in new if trial._trial_id not in known]
-
-    def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        begun = self._begun[study_id]
-        with self._reading:
-            if self._done[study_id] > begun:
-                return
-            self._begun[study_id] += 1
-            super()._read_trials_from_remote_storage(study_id)
-            self._done[study_id] = self._begun[study_id]
 
 
 class _OptunasService(servicer.OptunaStorageProxyService):

@@ -26,6 +26,11 @@ ERRORS = {code: kind for kind, code in CODES.items()}
 OPTUNAS = (grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT)  # what else it says
 
 
+def target(host: str, port: int) -> str:
+    """Gives a host and its port as gRPC and a URL have them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def path(call: str) -> str:
     """Gives the name of a call as gRPC has it."""
     return f"/{SERVICE}/{call}"

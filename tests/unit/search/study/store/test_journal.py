@@ -21,6 +21,7 @@ from seqsweep.errors import ConfigError, SearchError
 from seqsweep.search.study.store import lock
 from seqsweep.search.study.store.base import why_it_failed
 from seqsweep.search.study.store.journal import Journal
+from seqsweep.search.study.store.journal_file import JournalFile
 from seqsweep.search.study.store.lock import LinkLock
 from seqsweep.search.study.store.opening import open_storage, open_to_read
 from seqsweep.stores import file_of_studies, found_from_anywhere, journal_file
@@ -171,13 +172,12 @@ def test_the_lock_of_a_dead_holder_is_broken_once_by_many_that_wait(file, monkey
     def work(_number: int) -> None:
         own = LinkLock(file)
         for _ in range(20):
-            own.acquire()
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.0005)
-            inside.pop()
-            assert own.is_held
-            own.release()
+            with own.held():
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.0005)
+                inside.pop()
+                assert own.is_held
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
@@ -192,18 +192,16 @@ def test_a_lock_that_its_holder_gives_back_in_time_is_not_broken(file, monkeypat
     def hold_in_turn() -> None:
         while not over.is_set():
             own = LinkLock(file)
-            own.acquire()
-            time.sleep(0.05)
-            assert own.is_held
-            own.release()
+            with own.held():
+                time.sleep(0.05)
+                assert own.is_held
             time.sleep(0.02)
 
     with ThreadPoolExecutor(3) as threads:
         held = [threads.submit(hold_in_turn) for _ in range(3)]
         time.sleep(0.7)
-        waiting.acquire()
-        assert waiting.is_held
-        waiting.release()
+        with waiting.held():
+            assert waiting.is_held
         over.set()
         for each in held:
             each.result(timeout=10)
@@ -215,12 +213,70 @@ def test_one_that_slept_until_its_lock_was_broken_writes_nothing(study, connect,
     other = LinkLock(file)
     with slept._alone():
         file.with_name("studies.journal.lock").unlink()
-        other.acquire()
-        with pytest.raises(StorageInternalError, match="its lock was broken"):
-            slept.set_study_user_attr(study._study_id, "key", 1)
-    assert other.is_held
-    other.release()
+        with other.held():
+            with pytest.raises(StorageInternalError, match="its lock was broken"):
+                slept.set_study_user_attr(study._study_id, "key", 1)
+            assert other.is_held
     assert file.read_bytes() == content
+
+
+def test_one_that_slept_until_its_lock_was_broken_cuts_no_line_of_who_writes_now(
+    study, file, monkeypatch
+):
+    slept, other = study._storage, LinkLock(file)
+    mend = JournalFile._mend
+
+    def sleep_first(self) -> None:
+        file.with_name("studies.journal.lock").unlink()
+        with other.held(), file.open("ab") as opened:
+            opened.write(b'{"op_code":2,"half')
+            opened.flush()
+            mend(self)
+
+    monkeypatch.setattr(JournalFile, "_mend", sleep_first)
+    with pytest.raises(StorageInternalError, match="its lock was broken"):
+        slept.set_study_user_attr(study._study_id, "key", 1)
+    assert file.read_bytes().endswith(b'{"op_code":2,"half')
+
+
+INTERRUPTED = """\
+import signal, sys
+import optuna
+from seqsweep.search.study.store.opening import open_storage
+
+storage = open_storage(sys.argv[1], grace_period=60)
+study = optuna.load_study(study_name="swept-1", storage=storage)
+caught = 0
+for number in range(400):
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, number / 400 * 0.002)
+            for _ in range(3):
+                storage.set_study_user_attr(study._study_id, "key", number)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        caught += 1
+print(caught)
+"""
+
+
+def test_an_interrupt_at_any_moment_leaves_no_lock(study, file):
+    """A timer's signal stands in for Ctrl-C."""
+    as_ctrl_c = "import os, signal; signal.signal(signal.SIGALRM, "
+    as_ctrl_c += "lambda *_: os.kill(os.getpid(), signal.SIGINT))\n"
+    command = [sys.executable, "-W", "ignore", "-c", as_ctrl_c + INTERRUPTED, f"journal:///{file}"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert int(said.stdout) > 50
+    assert sorted(each.name for each in file.parent.iterdir()) == [file.name]
+
+
+@pytest.mark.parametrize("text", ['{"learning_rate": 0.1}', "[1, 2]", "trials: 3"])
+def test_another_file_is_refused_and_left_as_it_is(file, text):
+    file.write_text(text)
+    with pytest.raises(SearchError, match="is no journal of Optuna's"):
+        open_storage(f"journal:///{file}", grace_period=60)
+    assert file.read_text() == text
 
 
 def test_a_lock_that_never_comes_free_is_told(file, monkeypatch):

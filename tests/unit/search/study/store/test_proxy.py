@@ -25,7 +25,7 @@ from seqsweep.search.study.store.base import why_it_failed
 from seqsweep.search.study.store.database import Database
 from seqsweep.search.study.store.opening import open_storage, with_grpc
 from seqsweep.search.study.store.proxy import Proxy, ProxyAwayError
-from seqsweep.search.study.store.serving import SharedCache
+from seqsweep.search.study.store.shared import SharedCache
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -37,20 +37,17 @@ SPACE = {"x": FloatDistribution(0, 1)}
 
 
 class Server:
-    """A proxy that a test ends and starts again at the same port."""
+    """A proxy that a test ends and starts again at the same address."""
 
     def __init__(self, place: str) -> None:
         self._place = place
         self.port = 0
         self._running = ExitStack()
 
-    @property
-    def address(self) -> str:
-        return f"grpc://127.0.0.1:{self.port}"
-
     def start(self) -> None:
         served = with_grpc("serving").served(self._place, "127.0.0.1", self.port)
-        self.port = self._running.enter_context(served)
+        self.address = self._running.enter_context(served)
+        self.port = int(self.address.rpartition(":")[2])
 
     def stop(self) -> None:
         self._running.close()
@@ -158,6 +155,16 @@ def test_a_proxy_that_stays_away_is_an_error_that_says_so_after_a_while(
     assert study.get_trials() == []
 
 
+def test_a_program_that_is_to_end_waits_for_a_proxy_no_longer_than_some_seconds(
+    study, server, monkeypatch
+):
+    monkeypatch.setattr(patience, "HURRY_S", 0.3)
+    server.stop()
+    study._storage.hurry()
+    with pytest.raises(ProxyAwayError):
+        study.get_trials()
+
+
 class TestAnAnswerThatIsLost:
     @pytest.fixture
     def lose_an_answer(self, study, monkeypatch):
@@ -245,6 +252,12 @@ def test_what_others_write_beside_the_proxy_is_read_through_it(study, beside):
     study.tell(late, 0.5)
     assert [t.value for t in study.get_trials()] == [0.25, 0.5]
     assert [t.value for t in beside.get_trials()] == [0.25, 0.5]
+
+
+def test_a_proxy_for_the_web_is_not_asked(monkeypatch, study, connect):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    assert [each.study_name for each in connect().get_all_studies()] == ["swept-1"]
 
 
 def test_optunas_own_client_reads_the_same_trials(study, server, file):
@@ -385,6 +398,23 @@ class TestTheCacheOfTheProxy:
                 cache.changed(study_id, set(), -1)
         assert len(cache.changed(study_id, set(), -1)) == 3
 
+    def test_knows_nothing_of_a_study_that_was_deleted(self, backend):
+        cache = SharedCache(backend)
+        ids = set()
+        for kind in (FloatDistribution(0, 1), IntDistribution(0, 1)):
+            study = optuna.create_study(study_name="a", storage=cache)
+            trial = study.ask({"x": kind})
+            assert study.get_trials()[0].distributions == {"x": kind}
+            ids.add((study._study_id, trial._trial_id))
+            cache.delete_study(study._study_id)
+        assert len(ids) == 1  # SQLite gives numbers again
+
+    def test_refuses_a_parameter_that_is_of_another_kind_in_its_study(self, backend):
+        study = optuna.create_study(storage=SharedCache(backend))
+        study.ask(SPACE)
+        with pytest.raises(ValueError, match="distribution kind"):
+            study.ask({"x": IntDistribution(0, 1)})
+
     def test_gives_those_that_were_asked_for_and_those_after_them(self, backend, study_id):
         cache = SharedCache(backend)
         ids = [trial._trial_id for trial in backend.get_all_trials(study_id)]
@@ -397,6 +427,16 @@ class TestTheCacheOfTheProxy:
         ):
             found = cache.changed(study_id, known, after)
             assert sorted(trial._trial_id for trial in found) == wanted
+
+
+@pytest.fixture
+def port_of_ipv6() -> int:
+    """A free port of this machine's own IPv6 address."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+            return free.getsockname()[1]
+    except OSError:
+        pytest.skip("this machine has no IPv6")
 
 
 class TestWhatCannotBeOpened:
@@ -436,6 +476,10 @@ class TestWhatCannotBeOpened:
             server.stop(None).wait()
         assert "what answers there is no proxy of seqsweep, as Optuna's own is none" in said
 
+    def test_is_told_with_brackets_where_its_host_has_colons(self, port_of_ipv6):
+        address = f"grpc://[::1]:{port_of_ipv6}"
+        assert f"hydra.sweeper.storage={address}: " in self.says(address)
+
     def test_is_a_server_that_speaks_another_language(self, mlflow_like):
         assert "start a proxy there" in self.says(f"grpc://127.0.0.1:{mlflow_like}")
 
@@ -464,6 +508,14 @@ class TestWhatCannotBeOpened:
         monkeypatch.delitem(sys.modules, "seqsweep.search.study.store.proxy", raising=False)
         said = self.says("grpc://127.0.0.1:13000")
         assert "pip install grpcio protobuf, or the extra grpc of seqsweep" in said
+
+
+def test_a_host_with_colons_is_listened_at(file, port_of_ipv6):
+    with with_grpc("serving").served(file, "::1", port_of_ipv6) as address:
+        assert address == f"grpc://[::1]:{port_of_ipv6}"
+        storage = open_storage(address, grace_period=60)
+        assert storage.get_all_studies() == []
+        storage.close()
 
 
 class TestWhatCannotBeServed:
