@@ -2,13 +2,8 @@
 
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,45 +53,6 @@ def test_split():
     return data.load(Mnist5kConfig("mnist_5k", 500)).test
 
 
-@contextmanager
-def served(project: Path, program_python: str, *arguments: str) -> Iterator[str]:
-    """Serves the champion on loopback as its card says; gives the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # as in an activated environment: MLflow starts uvicorn by its name
-    path = f"{Path(program_python).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [program_python, "-m", "mlflow", "models", "serve", *arguments]
-    address = f"http://127.0.0.1:{port}"
-    with (project / "serve.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=project,
-            env={**os.environ, "PATH": path},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            _wait(f"{address}/ping", server)
-            yield address
-        finally:
-            subprocess.run(["pkill", "-TERM", "-g", str(server.pid)], check=False)
-            server.wait(30)
-
-
-def _wait(address: str, server: subprocess.Popen) -> None:
-    end = time.monotonic() + 180
-    while time.monotonic() < end:
-        assert server.poll() is None, "the server has ended"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("the server does not answer")
-
-
 def invoke(address: str, images: np.ndarray) -> np.ndarray:
     request = urllib.request.Request(
         f"{address}/invocations",
@@ -108,11 +64,15 @@ def invoke(address: str, images: np.ndarray) -> np.ndarray:
 
 
 def test_served_over_http_the_champion_is_as_accurate_as_recorded(
-    project, champion, client, test_split, monkeypatch
+    project, champion, client, test_split, served
 ):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
-    where = ("-m", f"models:/{NAME}@champion", "--env-manager", "local")
-    with served(project, sys.executable, *where) as address:
+    words = ["models", "serve", "-m", f"models:/{NAME}@champion", "--env-manager", "local"]
+    env = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}",
+        # as in an activated environment: MLflow starts uvicorn by its name
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with served(sys.executable, *words, folder=project, answers="ping", **env) as address:
         parts = [invoke(address, test_split.x[i : i + 100]) for i in range(0, 500, 100)]
     probabilities = np.concatenate(parts)
     assert probabilities.shape == (500, 10)

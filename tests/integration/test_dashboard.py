@@ -5,11 +5,7 @@ With SEQSWEEP_PICTURES=FOLDER the pictures of the documentation go there: `make 
 
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,40 +42,11 @@ def project(tmp_path_factory, copy_project, program) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(project) -> Iterator[str]:
+def address(project, served) -> Iterator[str]:
     """The page that the sweep named, served as it said, but for the port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    with (project / "ui.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "ui", "--port", str(port)],
-            cwd=project,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/health", server)
+    with served(sys.executable, "ui", folder=project, answers="health") as server:
         named = (project / "said.txt").read_text().split()[-1]
-        yield named.replace("127.0.0.1:5000", f"127.0.0.1:{port}")
-    finally:
-        subprocess.run(["pkill", "-TERM", "-g", str(server.pid)], check=False)
-        server.wait(30)
-
-
-def _wait(address: str, server: subprocess.Popen) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        assert server.poll() is None, "mlflow ui has ended"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("mlflow ui does not answer")
+        yield named.replace("http://127.0.0.1:5000", server)
 
 
 @pytest.fixture(scope="module")
