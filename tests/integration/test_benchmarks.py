@@ -74,32 +74,30 @@ def test_a_sweep_that_fails_fails_its_benchmark(benchmarks, program, tmp_path):
 def test_the_lstm_is_measured_beside_its_peers_and_the_products_alone(
     benchmarks, program, tmp_path
 ):
-    arguments = ["--shapes", "8x4", "5x3", "--seconds", "0.02"]
+    arguments = ["--shapes", "5x3", "--seconds", "0.02"]
     ended = program(benchmarks / "lstm.py", *arguments, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     cells = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
     table = {name: [name, *figures] for name, *figures in cells}
-    for shape in ("8x4", "5x3"):
-        _, ours, bfloat16, keras, products, torch, to_keras, *_, first = table[shape]
-        rates = [float(rate.replace(",", "")) for rate in (ours, bfloat16, keras, products)]
-        assert min(rates) > 0
-        assert torch == "-"  # no interpreter was named
-        assert float(to_keras) == pytest.approx(rates[0] / rates[2], rel=0.02)
-        assert 0 < float(first.removesuffix(" s")) < 120
-    assert float(table["least"][1]) <= float(table["geometric mean"][1])
+    _, ours, bfloat16, keras, products, torch, to_keras, *_, first = table["5x3"]
+    rates = [float(rate.replace(",", "")) for rate in (ours, bfloat16, keras, products)]
+    assert min(rates) > 0
+    assert torch == "-"  # no interpreter was named
+    assert float(to_keras) == pytest.approx(rates[0] / rates[2], rel=0.02)
+    assert 0 < float(first.removesuffix(" s")) < 120
+    assert table["least"][1] == table["geometric mean"][1]  # of one shape
     assert not list(tmp_path.iterdir())
 
 
 def test_what_a_trial_costs_is_measured_with_each_sampler_and_store(benchmarks, program, tmp_path):
-    arguments = ["--studies", "1", "5", "--trials", "2", "--n-jobs", "1"]
+    arguments = ["--studies", "2", "--trials", "2", "--n-jobs", "1"]
     ended = program(benchmarks / "overhead.py", *arguments, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     table = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()[2:]]
     (hydra, _, hydras, *_), *rows = table
     assert hydra == "Hydra, no record"
     assert [(row[0], row[1]) for row in rows] == [
-        (f"seqsweep, {sampler}, {store}", size)
-        for size in ("1", "5")
+        (f"seqsweep, {sampler}, {store}", "2")
         for store in ("mlflow", "none")
         for sampler in ("random", "tpe")
     ]
