@@ -62,17 +62,16 @@ def masked_yaml(values: Any) -> str:
     """Writes a config, unresolved, or plain values, as OmegaConf does, but masked as above."""
     if OmegaConf.is_config(values):
         values = OmegaConf.to_container(values, resolve=False, enum_to_str=True)
-    return yaml.dump(
-        masked_values(values),
-        Dumper=_dumper(),
-        default_flow_style=False,
-        allow_unicode=True,
-        sort_keys=False,
-    )
+    found = masked_values(values)
+    how = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
+    try:
+        return yaml.dump(found, Dumper=_fast_dumper(), **how)
+    except UnicodeEncodeError:  # of a byte of the command line that is no text
+        return yaml.dump(found, Dumper=get_omega_conf_dumper(), **how)
 
 
 @functools.cache
-def _dumper() -> type[yaml.Dumper]:
+def _fast_dumper() -> type[yaml.Dumper]:
     """Gives OmegaConf's dumper, with the emitter of libyaml where there is one: 1 ms, not 5 ms."""
     plain = get_omega_conf_dumper()
     if not yaml.__with_libyaml__:
@@ -126,8 +125,8 @@ def _begin(found: re.Match[str], group: str) -> str:
 
 
 def _secrets() -> list[str]:
-    # as Python keeps it: to decode it for each text would take longer than to mask the text
-    return _known(tuple(os.environ._data.items()))
+    # in bytes: to decode all for each text would take longer than to mask the text
+    return _known(tuple(os.environb.items()))
 
 
 @functools.lru_cache(maxsize=4)  # for one environment dozens of texts are masked a trial

@@ -1,9 +1,11 @@
 """No password and no token survives in a text, and nothing else changes."""
 
+import os
 import string
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from hypothesis import example, given
@@ -192,3 +194,8 @@ def test_a_search_that_differs_in_a_secret_is_told_without_it():
         {"params.a.password": "hunter22"}, {"params.a.password": "0ther-pw", "b": "1"}
     )
     assert said == "params.a.password: *** then, *** now; b: none then, 1 now"
+
+
+def test_a_byte_that_is_no_text_is_written_as_yaml_escapes_it():
+    name = os.fsdecode(b"caf\xe9")
+    assert yaml.safe_load(masked_yaml({"name": name})) == {"name": name}

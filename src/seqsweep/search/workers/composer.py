@@ -8,9 +8,7 @@ config is a copy of the one that has the same groups, with the rest set on it: 2
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import cloudpickle
@@ -20,9 +18,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
-
-# A number as Python writes it, which Hydra's grammar reads as Python does, in 0.3 ms.
-NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+(e[+-][0-9]+)?)?")
 
 
 class Composer:
@@ -36,7 +31,6 @@ class Composer:
         self._master = master
         self._fixed = list(fixed)
         self._templates: dict[tuple[str, ...], bytes] = {}
-        self._known: dict[tuple[str, type], Override] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Gives what `load_sweep_config` gives for `fixed` and, after them, these overrides.
@@ -44,7 +38,7 @@ class Composer:
         Raises:
             HydraException: it cannot be composed.
         """
-        own = [self._parsed(override) for override in overrides]
+        own = OverridesParser.create().parse_overrides(list(overrides))
         shared, repository = self._shared
         groups = [o for o in own if repository.group_exists(o.key_or_group) and _chooses(o)]
         config = self._template(tuple(o.input_line for o in groups))
@@ -52,17 +46,6 @@ class Composer:
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         _name_overrides(config, shared, own)
         return config
-
-    def _parsed(self, override: str) -> Override:
-        """Reads an override; of those that set a number at one place, the first by the grammar."""
-        place, _, text = override.partition("=")
-        if not NUMBER.fullmatch(text):
-            return OverridesParser.create().parse_override(override)
-        value = float(text) if "." in text else int(text)
-        key = (place, type(value))
-        if key not in self._known:
-            self._known[key] = OverridesParser.create().parse_override(override)
-        return replace(self._known[key], _value=value, input_line=override)
 
     @cached_property
     def _shared(self) -> tuple[list[Override], CachingConfigRepository]:

@@ -1,5 +1,6 @@
 """Who runs a study, and which of its trials nobody runs, in a real store."""
 
+import contextlib
 import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
@@ -87,6 +88,26 @@ class TestATrialThatIsNotHeardOf:
             fail_stale_trials(optuna.load_study(study_name=study.study_name, storage=other))
         assert state(study, trial) is TrialState.FAIL
         assert lost == [trial.number]
+
+    def test_is_told_once_where_two_others_believe_that_they_have_failed_it(
+        self, begin, study, connect, monkeypatch
+    ):
+        """As in a store that was away at the first try of each: neither knows who got through."""
+        lost = []
+        lost_one = begin(study, connect(), heard_s_ago=GRACE_S + 2)
+        for _ in range(2):
+            other = connect(lambda _, trial: lost.append(trial.number))
+            fail = other.set_trial_state_values
+
+            def believe(*arguments, fail=fail, **named):
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    fail(*arguments, **named)
+                return True
+
+            monkeypatch.setattr(other, "set_trial_state_values", believe)
+            monkeypatch.setattr(other, "_get_stale_trial_ids", lambda _: [lost_one._trial_id])
+            fail_stale_trials(optuna.load_study(study_name=study.study_name, storage=other))
+        assert lost == [0]
 
     def test_is_failed_where_its_worker_ended_before_its_first_word(self, begin, study, connect):
         lost, watcher = [], connect(lambda _, trial: lost.append(trial.number))

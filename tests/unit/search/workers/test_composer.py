@@ -93,19 +93,6 @@ def test_the_same_groups_are_composed_once(loader, master, monkeypatch):
     assert len(loaded) == 2
 
 
-@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.sampled_from("s+"))
-def test_a_number_is_read_as_hydra_reads_it(value, sign):
-    composer = Composer(None, None, [])
-    for number in (type(value)(3), value):  # what the first has left serves the second
-        override = f"{sign.strip('s')}seed={number!r}"
-        found, parsed = (
-            composer._parsed(override),
-            OverridesParser.create().parse_override(override),
-        )
-        assert found == parsed
-        assert repr(found.value()) == repr(parsed.value()) == repr(number)
-
-
 def test_configs_of_the_same_groups_share_nothing_that_can_be_changed(loader, master):
     composer = Composer(loader, master, [])
     first, second = (composer.compose(["seed=1"]) for _ in range(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +20,7 @@ from seqsweep.errors import SearchError, causes, first_line
 
 LOOK_S = 1.0  # at least from one look for trials that were not heard of to the next
 BEATS = 4  # of a running trial within the grace period
+LOST = "seqsweep:lost"  # and a trial's number: a study's attribute, set by who is told of it
 
 STORE_ERRORS = (StorageInternalError, SQLAlchemyError)  # what a store raises that fails
 
@@ -110,7 +112,12 @@ class Store(BaseStorage, BaseHeartbeat):
 
     def get_heartbeat_stale_trial_callback(self) -> OnLost | None:
         """Gives what hears of lost trials."""
-        return self._on_lost
+        return self._on_lost and self._tell_once
+
+    def _tell_once(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Tells of a lost trial; who failed it is not known where the store was away just then."""
+        if self.swap(study._study_id, f"{LOST}:{trial.number}", None, uuid.uuid4().hex):
+            self._on_lost(study, trial)
 
     def _wait_for_others(self) -> None:
         """Takes no trial for lost for a while: others were not heard in a store that was away."""

@@ -21,7 +21,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError
 
-from seqsweep.search.study.store import quota, rows, writing
+from seqsweep.search.study.store import once, quota, rows, writing
 from seqsweep.search.study.store.base import OnLost, Store
 
 TIMES = ("datetime_start", "datetime_complete")
@@ -85,7 +85,10 @@ class Database(Store, RDBStorage):
         self, study_id: int, template_trial: FrozenTrial | None, session: Any
     ) -> models.TrialModel:
         """Makes a trial; one that is to wait has a template, and always has room."""
-        if template_trial is None and self.total is not None:
+        if template_trial is not None:
+            if (made := once.find_made(session, study_id, template_trial)) is not None:
+                return made
+        elif self.total is not None:
             quota.heed(session, study_id, self.total)
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 

@@ -16,7 +16,7 @@ from optuna.storages._grpc.client import GrpcClientCache
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.errors import SearchError
-from seqsweep.search.study.store import wire
+from seqsweep.search.study.store import once, wire
 from seqsweep.search.study.store.base import OnLost, Store
 from seqsweep.search.study.store.patience import REPEATABLE, Patient, repeat
 
@@ -133,13 +133,18 @@ class Connection(Store, GrpcStorageProxy):
 class Proxy(Patient, Connection):
     """A store behind a proxy, asked again where that or its database is away."""
 
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Makes a trial; one with a template once, however often it is asked for."""
+        ask, template = super().create_new_trial, once.marked(template_trial)
+        return self._repeated(lambda: ask(study_id, template))
+
     def passes(self, error: Exception) -> bool:
         """Says whether it is of a proxy that is away, starts, or has cut a call."""
         return isinstance(error, ProxyAwayError)
 
 
 repeat(Proxy, REPEATABLE)
-repeat(Proxy, ("create_new_trial", "set_trial_param", "get_trial", "get_all_trials"))
+repeat(Proxy, ("set_trial_param", "get_trial", "get_all_trials"))
 
 
 def open_proxy(url: str, **arguments: Any) -> Proxy:

@@ -20,6 +20,7 @@ from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.errors import SearchError
+from seqsweep.search.study.past import run_again
 from seqsweep.search.study.store import patience, wire
 from seqsweep.search.study.store.base import why_it_failed
 from seqsweep.search.study.store.database import Database
@@ -222,6 +223,35 @@ class TestAnAnswerThatIsLost:
         silent, heard = study._storage.silences(study._study_id).values()
         assert silent is None
         assert 0 <= heard < 60
+
+    def test_to_who_makes_a_trial_wait_leaves_one_that_waits(self, study, lose_an_answer):
+        for point in (0.5, 0.5):  # the same point twice is two trials
+            lose_an_answer("CreateNewTrial")
+            study.enqueue_trial({"x": point})
+        lose_an_answer("CreateNewTrial")
+        run_again(study, study.get_trials()[0])
+        waiting = study.get_trials()
+        assert [trial.state for trial in waiting] == [TrialState.WAITING] * 3
+        assert [trial.user_attrs.get("retry_of") for trial in waiting] == [None, None, 0]
+
+    def test_of_the_database_to_the_proxy_leaves_one_that_waits(self, study, monkeypatch):
+        """Optuna asks again by itself there."""
+        monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda _s: None)
+        made = Database._get_prepared_new_trial
+        lost = []
+
+        def lose(self, study_id, template, session):
+            trial = made(self, study_id, template, session)
+            if not lost:
+                lost.append(trial.trial_id)
+                session.commit()
+                behind = OSError("the server is gone")
+                raise sqlalchemy.exc.OperationalError("COMMIT", {}, behind) from behind
+            return trial
+
+        monkeypatch.setattr(Database, "_get_prepared_new_trial", lose)
+        study.enqueue_trial({"x": 0.5})
+        assert [trial._trial_id for trial in study.get_trials()] == lost
 
     def test_to_who_asks_for_one_of_a_total_takes_a_place_until_it_is_failed(
         self, study, lose_an_answer

@@ -240,6 +240,12 @@ class TestAnAnswerThatIsLost:
         assert not backend(study).swap(study._study_id, "key", "first", "third")
         assert study.user_attrs == {"key": "second"}
 
+    def test_to_who_makes_a_trial_wait_leaves_one_that_waits(self, study, lose_an_answer):
+        for point in (0.5, 0.5):  # the same point twice is two trials
+            lose_an_answer(study)
+            study.enqueue_trial({"x": point})
+        assert [t.state for t in study.get_trials()] == [TrialState.WAITING] * 2
+
     @pytest.mark.parametrize("waits", [False, True])
     def test_to_who_asks_for_a_trial_costs_one_that_is_found_and_failed(
         self, study, connect, lose_an_answer, waits
