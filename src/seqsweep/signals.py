@@ -63,16 +63,25 @@ class Ended:
     """That this process, a worker, is to end, alone or with all others; for the main thread."""
 
     def __init__(self) -> None:
-        self._call: Callable[[], None] = lambda: sys.exit(1)  # it has not begun yet
+        self._call: Callable[[], None] | None = None  # it has not begun yet
+        self._has_come = False
         self.is_time_up = False
 
     def calls(self, call: Callable[[], None]) -> None:
-        """Names what is called then, from now on."""
+        """Names what is called then; at once where it has come.
+
+        A worker that ended before it has begun would be one that failed, for which launchers kill
+        the others.
+        """
         self._call = call
+        if self._has_come:
+            call()
 
     def _heard(self, number: int, _frame: Any) -> None:
         self.is_time_up |= number == TIME_IS_UP
-        self._call()
+        self._has_come = True
+        if self._call is not None:
+            self._call()
 
 
 @contextmanager
