@@ -251,7 +251,7 @@ def test_a_study_of_many_trials_is_measured_with_each_sampler(
     assert heads == ["trials", "sampler", "resume", "ask", "memory", "report"]
     assert [row[:2] for row in rows] == [[n, name] for n in ("30", "60") for name in names]
     for _, _, resume, ask, memory, report in rows:
-        assert float(resume.removesuffix(" s")) > 0
+        assert float(resume.removesuffix(" s")) >= 0  # rounded
         assert float(ask.removesuffix(" ms")) > 0
         assert float(memory.removesuffix(" MB")) > 0
         assert float(report.removesuffix(" s")) >= 0
