@@ -57,6 +57,14 @@ def test_says_where_it_listens_and_ends_cleanly_when_it_is_told_to(start, tmp_pa
     assert names == ["a"]
 
 
+def test_an_address_that_grpc_cannot_listen_at_is_one_sentence(seqsweep, tmp_path):
+    ended = seqsweep("proxy", "--storage=studies.db", "--host=", "--port=0", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: :0 cannot be listened at: ")
+    assert line.endswith("; --host and --port take others")
+
+
 def test_a_port_in_use_is_one_sentence(seqsweep, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

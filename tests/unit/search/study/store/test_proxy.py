@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
+from unittest.mock import Mock
 
 import optuna
 import pytest
@@ -555,6 +556,14 @@ class TestWhatCannotBeServed:
 
     def test_is_an_address_in_use(self, server, file):
         with pytest.raises(SearchError, match=r"cannot be listened at: .*Address already in use; "):
+            self.serve(file, "127.0.0.1", server.port)
+
+    def test_is_an_address_that_another_program_takes_just_before_grpc_does(
+        self, server, file, monkeypatch
+    ):
+        monkeypatch.setattr("seqsweep.search.study.store.serving.socket.create_server", Mock())
+        says = f"cannot be listened at: Failed to bind to address 127.0.0.1:{server.port}; --host"
+        with pytest.raises(SearchError, match=says):
             self.serve(file, "127.0.0.1", server.port)
 
     def test_is_another_proxy_or_a_journal(self, server, tmp_path):
