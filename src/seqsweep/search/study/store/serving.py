@@ -37,6 +37,7 @@ OPTIONS = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 ]
 GRACE_S = 2.0  # for calls that run when it ends
+LEAVE_S = 1.0  # to let go of those that are cut then; one may hang in its database for ever
 SECONDS = 60  # a grace period that serving does not use: each worker has its own
 
 
@@ -61,7 +62,7 @@ def served(place: str, host: str, port: int) -> Iterator[str]:
         try:
             yield f"grpc://{wire.target(host, bound)}"
         finally:
-            server.stop(GRACE_S).wait()
+            server.stop(GRACE_S).wait(GRACE_S + LEAVE_S)
     finally:
         storage.close()
 
