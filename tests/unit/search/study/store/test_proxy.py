@@ -440,6 +440,22 @@ class TestTheCacheOfTheProxy:
             cache.delete_study(study._study_id)
         assert len(ids) == 1  # SQLite gives numbers again
 
+    @pytest.mark.parametrize("made_beside", [False, True])
+    def test_forgets_a_study_that_was_deleted_beside_it(self, backend, made_beside):
+        cache = SharedCache(backend)
+        for ended in ([0.25, 0.75], [0.5]):
+            makes = backend if made_beside else cache
+            optuna.create_study(study_name="a", storage=makes)
+            study = optuna.load_study(study_name="a", storage=cache)
+            for value in ended:
+                assert cache.changed(study._study_id, set(), -1) == study.get_trials()
+                trial = study.ask(SPACE)
+                assert cache.get_trial(trial._trial_id).state is TrialState.RUNNING
+                study.tell(trial, value)
+            assert [trial.value for trial in study.get_trials()] == ended
+            assert [t.value for t in cache.changed(study._study_id, set(), -1)[::-1]] == ended
+            backend.delete_study(study._study_id)
+
     def test_refuses_a_parameter_that_is_of_another_kind_in_its_study(self, backend):
         study = optuna.create_study(storage=SharedCache(backend))
         study.ask(SPACE)
