@@ -311,6 +311,7 @@ def test_optunas_own_client_reads_the_same_trials(study, server, file):
             trial.intermediate_values = dict(sorted(trial.intermediate_values.items()))
             trial.params = dict(sorted(trial.params.items()))
             trial.distributions = dict(sorted(trial.distributions.items()))
+            trial._system_attrs = dict(sorted(trial._system_attrs.items()))
         return [repr(trial) for trial in trials]
 
     assert told(study) == told(theirs) == told(direct)
