@@ -4,10 +4,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeoutError
+from contextlib import closing, suppress
 
 import optuna
 import pytest
@@ -55,6 +58,34 @@ def test_says_where_it_listens_and_ends_cleanly_when_it_is_told_to(start, tmp_pa
     storage.close()
     names = optuna.get_all_study_names(f"sqlite:///{tmp_path}/studies.db")
     assert names == ["a"]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_ends_when_it_is_told_to_while_a_call_waits_for_a_file_that_another_has_locked(
+    start, tmp_path
+):
+    process = start("--storage", "studies.db")
+    port = int(process.stdout.readline().rpartition(":")[2])
+    study = optuna.create_study(storage=GrpcStorageProxy(port=port))
+    with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as locked:
+        locked.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(study._storage.create_new_trial, study._study_id)
+            with pytest.raises(FuturesTimeoutError):
+                asked.result(timeout=1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=10)
+            assert asked.exception(timeout=10) is not None
+    assert (process.returncode, errors) == (0, "")
+    study._storage.close()
+
+
+def test_an_address_that_grpc_cannot_listen_at_is_one_sentence(seqsweep, tmp_path):
+    ended = seqsweep("proxy", "--storage=studies.db", "--host=", "--port=0", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: :0 cannot be listened at: ")
+    assert line.endswith("; --host and --port take others")
 
 
 def test_a_port_in_use_is_one_sentence(seqsweep, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -30,3 +32,5 @@ def proxy(
     with handled_by(ended.set), served(storage, host, port) as address:
         say(f"serves {storage} as hydra.sweeper.storage={address}")
         ended.wait()
+    sys.stdout.flush()
+    os._exit(0)  # Python would wait for the threads of calls that hang in the database

@@ -23,6 +23,7 @@ from seqsweep.search.report.best import Front
 from seqsweep.search.report.display import Display
 from seqsweep.search.space.parameter import Value
 from seqsweep.search.study.past import SILENT, TRIES, WORKER, run_again
+from seqsweep.search.study.store.base import STORE_ERRORS
 from seqsweep.search.study.study import can_prune
 from seqsweep.search.workers.budget import Budget
 from seqsweep.search.workers.room import named, says_full, with_more_room
@@ -109,10 +110,12 @@ class Objective:
         self._display.note(f"{what} reported by trial {number}: the pruner cannot judge it")
 
     def _suggest(self, trial: optuna.Trial) -> tuple[dict[str, Value], Failed | None]:
-        """Gives the trial's values, or why there are none."""
+        """Gives the trial's values, or why there are none; the store's failures are not its own."""
         try:
             with self._suggesting:  # a sampler is not made for several threads
                 return self._plan.suggest(trial), None
+        except STORE_ERRORS:
+            raise
         except Exception as error:
             return {}, replace(raised(error), again=False)  # with other values
 

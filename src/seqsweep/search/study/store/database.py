@@ -150,6 +150,16 @@ class Database(Store, RDBStorage):
         with self.engine.connect().execution_options(**rows.READS) as connection:
             return connection.execute(wanted).scalar()
 
+    def holds(self, study_id: int, trial: FrozenTrial) -> bool:
+        """Says whether the trial is still there, and not another to which SQLite gave its id."""
+        trials = rows.TRIALS.c
+        wanted = sqlalchemy.select(trials.datetime_start).where(
+            trials.trial_id == trial._trial_id, trials.study_id == study_id
+        )
+        with self.engine.connect().execution_options(**rows.READS) as connection:
+            found = connection.execute(wanted).first()
+        return found is not None and trial.datetime_start in (None, _local(found[0]))
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives the trial.
 

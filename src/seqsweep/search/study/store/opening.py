@@ -83,6 +83,7 @@ def with_grpc(module: str) -> ModuleType:
         SearchError: gRPC is not installed.
     """
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # else it writes on the screen at a fork
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # and what it raises, or asks again, too
     try:
         return import_module(f"seqsweep.search.study.store.{module}")
     except ImportError as error:

@@ -7,6 +7,7 @@ away: whoever asks is told, and asks again.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ OPTIONS = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 ]
 GRACE_S = 2.0  # for calls that run when it ends
+LEAVE_S = 1.0  # to let go of those that are cut then; one may hang in its database for ever
 SECONDS = 60  # a grace period that serving does not use: each worker has its own
 
 
@@ -60,7 +62,7 @@ def served(place: str, host: str, port: int) -> Iterator[str]:
         try:
             yield f"grpc://{wire.target(host, bound)}"
         finally:
-            server.stop(GRACE_S).wait()
+            server.stop(GRACE_S).wait(GRACE_S + LEAVE_S)
     finally:
         storage.close()
 
@@ -73,10 +75,10 @@ def _server(storage: Database, host: str, port: int) -> tuple[grpc.Server, int]:
     server.add_generic_rpc_handlers([_our_service(storage, cache)])
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()  # gRPC would print why not
+        socket.create_server((host, port), family=family).close()  # gRPC would not say why not
         return server, server.add_insecure_port(wire.target(host, port))
-    except OSError as error:
-        why = first_line(error).partition(" (")[0]
+    except (OSError, RuntimeError) as error:  # the socket's, and gRPC's
+        why = re.split(r" \(|; set GRPC_VERBOSITY", first_line(error))[0]
         raise SearchError(
             f"{wire.target(host, port)} cannot be listened at: {why}; --host and --port take others"
         ) from error

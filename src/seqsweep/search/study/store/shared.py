@@ -5,9 +5,12 @@ from __future__ import annotations
 import collections
 import itertools
 import threading
+from collections.abc import Sequence
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import _CachedStorage
+from optuna.storages._cached_storage import _StudyInfo
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from seqsweep.search.study.store.database import Database
@@ -27,6 +30,14 @@ class SharedCache(_CachedStorage):
         self._reading = threading.Lock()
         self._begun = collections.Counter[int]()  # readings of each study
         self._done = collections.Counter[int]()  # the last of them that was done
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """Makes a study; SQLite gives it the number of one that is deleted."""
+        study_id = super().create_new_study(directions, study_name)
+        self._forget(study_id)
+        return study_id
 
     def delete_study(self, study_id: int) -> None:
         """Deletes a study; SQLite gives the numbers of its trials to others."""
@@ -79,5 +90,21 @@ class SharedCache(_CachedStorage):
             if self._done[study_id] > begun:
                 return
             self._begun[study_id] += 1
+            if self._backend.engine.name == "sqlite":
+                self._forget_what_is_gone(study_id)
             super()._read_trials_from_remote_storage(study_id)
             self._done[study_id] = self._begun[study_id]
+
+    def _forget_what_is_gone(self, study_id: int) -> None:
+        """Forgets the trials of a study that another program has deleted."""
+        trials = self._studies[study_id].trials if study_id in self._studies else {}
+        if trials and not self._backend.holds(study_id, next(reversed(trials.values()))):
+            self._forget(study_id)
+
+    def _forget(self, study_id: int) -> None:
+        with self._lock:
+            self._studies[study_id] = _StudyInfo()
+            self._distributions.pop(study_id, None)
+            places = self._trial_id_to_study_id_and_number
+            for trial_id in [i for i, place in places.items() if place[0] == study_id]:
+                del places[trial_id]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
+from unittest.mock import Mock
 
 import optuna
 import pytest
@@ -310,6 +311,7 @@ def test_optunas_own_client_reads_the_same_trials(study, server, file):
             trial.intermediate_values = dict(sorted(trial.intermediate_values.items()))
             trial.params = dict(sorted(trial.params.items()))
             trial.distributions = dict(sorted(trial.distributions.items()))
+            trial._system_attrs = dict(sorted(trial._system_attrs.items()))
         return [repr(trial) for trial in trials]
 
     assert told(study) == told(theirs) == told(direct)
@@ -439,6 +441,22 @@ class TestTheCacheOfTheProxy:
             cache.delete_study(study._study_id)
         assert len(ids) == 1  # SQLite gives numbers again
 
+    @pytest.mark.parametrize("made_beside", [False, True])
+    def test_forgets_a_study_that_was_deleted_beside_it(self, backend, made_beside):
+        cache = SharedCache(backend)
+        for ended in ([0.25, 0.75], [0.5]):
+            makes = backend if made_beside else cache
+            optuna.create_study(study_name="a", storage=makes)
+            study = optuna.load_study(study_name="a", storage=cache)
+            for value in ended:
+                assert cache.changed(study._study_id, set(), -1) == study.get_trials()
+                trial = study.ask(SPACE)
+                assert cache.get_trial(trial._trial_id).state is TrialState.RUNNING
+                study.tell(trial, value)
+            assert [trial.value for trial in study.get_trials()] == ended
+            assert [t.value for t in cache.changed(study._study_id, set(), -1)[::-1]] == ended
+            backend.delete_study(study._study_id)
+
     def test_refuses_a_parameter_that_is_of_another_kind_in_its_study(self, backend):
         study = optuna.create_study(storage=SharedCache(backend))
         study.ask(SPACE)
@@ -555,6 +573,14 @@ class TestWhatCannotBeServed:
 
     def test_is_an_address_in_use(self, server, file):
         with pytest.raises(SearchError, match=r"cannot be listened at: .*Address already in use; "):
+            self.serve(file, "127.0.0.1", server.port)
+
+    def test_is_an_address_that_another_program_takes_just_before_grpc_does(
+        self, server, file, monkeypatch
+    ):
+        monkeypatch.setattr("seqsweep.search.study.store.serving.socket.create_server", Mock())
+        says = f"cannot be listened at: Failed to bind to address 127.0.0.1:{server.port}; --host"
+        with pytest.raises(SearchError, match=says):
             self.serve(file, "127.0.0.1", server.port)
 
     def test_is_another_proxy_or_a_journal(self, server, tmp_path):
