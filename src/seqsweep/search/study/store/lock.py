@@ -75,9 +75,9 @@ class LinkLock:
     def _wait(self, pause: float) -> None:
         """Waits a moment, and breaks the lock of one that is dead."""
         found, now = _identity(self._link), time.monotonic()
-        if found != self._seen:
+        if found is None or found != self._seen:  # free just now, or another's
             self._seen, self._since = found, now
-        elif found is not None and now - self._since > DEAD_S:
+        elif now - self._since > DEAD_S:
             self._break(found)
         if now - self._since > PATIENCE_S or now - self._hurried_at > HURRY_S:
             raise StorageInternalError(

@@ -279,6 +279,10 @@ def test_another_file_is_refused_and_left_as_it_is(file, text):
     assert file.read_text() == text
 
 
+def test_a_lock_that_is_given_back_just_as_one_looks_at_it_is_no_lock_that_is_held(file):
+    LinkLock(file)._wait(0.0)
+
+
 def test_a_lock_that_never_comes_free_is_told(file, monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE_S", 0.2)
     file.with_name("studies.journal.lock").symlink_to("studies.journal")
