@@ -47,6 +47,8 @@ def _damaged_line(file: Path) -> int | None:
 
 
 def _writable(name: str, file: Path) -> Check:
+    from seqsweep.search.study.store.lock import DEAD_S
+
     if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         return fail(
             name,
@@ -58,7 +60,8 @@ def _writable(name: str, file: Path) -> Check:
         return warn(
             name,
             f"{lock} has been held by one program for more than {LOCK_S:g} s",
-            "none, if that program was killed: the next one that waits breaks the lock after 30 s",
+            "none, if that program was killed: the next one that waits breaks the lock after "
+            f"{DEAD_S:.0f} s",
         )
     return ok(name, "free")
 
